@@ -1,0 +1,202 @@
+/**
+ * @file Bundles the engine's TypeScript for the launcher. A build is written to a folder of its own and renamed
+ * into place under the digest of its content, so that two processes may build at once and a running process keeps
+ * the files that it may yet import.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+/** A build that was superseded this long ago is not in use any more. */
+const keptMs = 3 * 24 * 3600 * 1000
+/** Clocks of file systems tick more coarsely than ours. */
+const clockGranularityMs = 50
+
+class EngineBuildFailure extends Error {
+  name = 'EngineBuildFailure'
+}
+
+/** `preferred`, or a private temporary folder where `preferred` cannot be written. */
+export function usableCacheFolder(root, preferred) {
+  return writable(preferred) ? preferred : openTemporary(root)
+}
+
+/**
+ * @param {string} root Flow's own folder.
+ * @param {string} cacheFolder Where to keep the build.
+ * @returns {Promise<string>} Absolute path of the built `main.js`.
+ */
+export async function buildEngine(root, cacheFolder) {
+  const startedMs = Date.now()
+  const esbuild = await import('esbuild')
+  let result
+  try {
+    result = await esbuild.build({
+      absWorkingDir: root,
+      entryPoints: { main: 'engine/cli/main.ts' },
+      outdir: path.join(cacheFolder, 'engine-new'),
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      packages: 'external',
+      jsx: 'automatic',
+      sourcemap: 'linked',
+      sourcesContent: false,
+      chunkNames: '[name]-[hash]',
+      metafile: true,
+      write: false,
+      logLevel: 'silent',
+      tsconfigRaw: {},
+      define: { 'import.meta.url': '__moduleUrl' },
+      plugins: [bundledPackages(root), ownPlaces],
+    })
+  } catch (error) {
+    if (!Array.isArray(error.errors)) throw error
+    const lines = await esbuild.formatMessages(error.errors, {
+      kind: 'error',
+      color: process.stderr.isTTY === true,
+    })
+    throw new EngineBuildFailure(`Flow's own sources do not compile\n\n${lines.join('')}`)
+  }
+  const folder = place(cacheFolder, result.outputFiles)
+  // What is installed shows in the lock files.
+  const installed = ['package.json', 'package-lock.json', 'node_modules/.package-lock.json']
+  const inputs = [...Object.keys(result.metafile.inputs), ...installed]
+    .filter((file) => installed.includes(file) || !file.split('/').includes('node_modules'))
+    .filter((file) => fs.existsSync(path.join(root, file)))
+    .map((file) => [file, stamp(path.join(root, file), startedMs)])
+  announce(cacheFolder, { root, folder, inputs })
+  sweep(cacheFolder, folder)
+  return path.join(cacheFolder, folder, 'main.js')
+}
+
+/** The packages that `package.json` names under `flow.bundle`: loading their many files one by one takes long. */
+function bundledPackages(root) {
+  const { flow } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+  const bundled = new Set(flow?.bundle)
+  return {
+    name: 'bundled-packages',
+    setup(build) {
+      build.onResolve({ filter: /^[^./]/ }, (args) => {
+        if (!bundled.has(args.path)) return undefined
+        try {
+          return { path: fileURLToPath(import.meta.resolve(args.path)) }
+        } catch {
+          // Not installed: that is said when it is imported.
+          return undefined
+        }
+      })
+    },
+  }
+}
+
+/** `import.meta.url` means the place of the `.ts` file, in a bundle as elsewhere. */
+const ownPlaces = {
+  name: 'own-places',
+  setup(build) {
+    build.onLoad({ filter: /\.tsx?$/ }, async (args) => {
+      const text = await fs.promises.readFile(args.path, 'utf8')
+      const url = JSON.stringify(pathToFileURL(args.path).href)
+      const contents = text.includes('import.meta.url') ? `const __moduleUrl = ${url};${text}` : text
+      return { contents, loader: args.path.endsWith('x') ? 'tsx' : 'ts' }
+    })
+  },
+}
+
+/** A file that changed while the build ran gets a stamp that no file has: the next start builds again. */
+function stamp(file, startedMs) {
+  const stats = fs.statSync(file, { bigint: true })
+  if (Number(stats.mtimeMs) > startedMs - clockGranularityMs) return 'changed'
+  return `${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`
+}
+
+function place(cacheFolder, outputFiles) {
+  const digest = createHash('sha256')
+  for (const file of outputFiles)
+    digest.update(`${path.basename(file.path)}\0${file.contents.length}\0`).update(file.contents)
+  const folder = `engine-${digest.digest('hex').slice(0, 16)}`
+  const destination = path.join(cacheFolder, folder)
+  if (fs.existsSync(destination)) {
+    // It may have been superseded long ago; a sweep of another process must not take it now.
+    touch(destination)
+    return folder
+  }
+  const attempt = path.join(cacheFolder, `tmp-${randomUUID()}`)
+  fs.mkdirSync(attempt)
+  for (const file of outputFiles)
+    fs.writeFileSync(path.join(attempt, path.basename(file.path)), file.contents)
+  try {
+    fs.renameSync(attempt, destination)
+  } catch (error) {
+    // Another process was faster with the same content.
+    fs.rmSync(attempt, { recursive: true, force: true })
+    if (!fs.existsSync(destination)) throw error
+  }
+  return folder
+}
+
+function announce(cacheFolder, built) {
+  const attempt = path.join(cacheFolder, `tmp-${randomUUID()}`)
+  fs.writeFileSync(attempt, JSON.stringify(built))
+  supersede(cacheFolder)
+  fs.renameSync(attempt, path.join(cacheFolder, 'engine.json'))
+}
+
+/** The age of a folder counts from when it stopped being the current one. */
+function supersede(cacheFolder) {
+  try {
+    const { folder } = JSON.parse(fs.readFileSync(path.join(cacheFolder, 'engine.json'), 'utf8'))
+    touch(path.join(cacheFolder, folder))
+  } catch {
+    // There was none.
+  }
+}
+
+function touch(folder) {
+  const now = new Date()
+  fs.utimesSync(folder, now, now)
+}
+
+function sweep(cacheFolder, current) {
+  for (const name of fs.readdirSync(cacheFolder)) {
+    if (name === current || !/^(engine|tmp)-/.test(name)) continue
+    const folder = path.join(cacheFolder, name)
+    const stats = fs.statSync(folder, { throwIfNoEntry: false })
+    if (stats !== undefined && Date.now() - stats.mtimeMs > keptMs)
+      fs.rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function writable(folder) {
+  try {
+    fs.mkdirSync(folder, { recursive: true })
+    fs.accessSync(folder, fs.constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Code is imported from here: a folder that someone else owns or can write is refused. */
+function openTemporary(root) {
+  const owner = process.getuid?.() ?? os.userInfo().username
+  const digest = createHash('sha256').update(root).digest('hex').slice(0, 12)
+  const folder = path.join(os.tmpdir(), `flow-cache-${owner}-${digest}`)
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const stats = fs.lstatSync(folder)
+  const foreign =
+    process.getuid !== undefined && (stats.uid !== process.getuid() || (stats.mode & 0o022) !== 0)
+  if (!stats.isDirectory() || foreign) {
+    throw new EngineBuildFailure(
+      `${folder} is not a private folder of yours: remove it, or make node_modules writable`,
+    )
+  }
+  // Bare imports of the compiled code are resolved from where it lies.
+  const packages = path.join(folder, 'node_modules')
+  if (!fs.existsSync(packages)) fs.symlinkSync(path.join(root, 'node_modules'), packages, 'junction')
+  return folder
+}

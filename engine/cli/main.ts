@@ -1,0 +1,94 @@
+/** @file The command line: finds the command, parses its options and runs it. */
+import { isStageFailure } from '../stage/failure.ts'
+import { suggest } from '../workflow/suggest.ts'
+import type { CliCommand } from './command.ts'
+import { parseCommandLine } from './command-line.ts'
+import { exitCode } from './exit-code.ts'
+import { commandHelp, overallHelp } from './help.ts'
+import { findPluginCommand, listPluginCommands } from './plugin-command.ts'
+import { reportDiagnostics } from './report-diagnostics.ts'
+import { version } from './version.ts'
+
+/** Each command is loaded only when it is asked for. */
+const commands: Readonly<Record<string, () => Promise<CliCommand>>> = {
+  run: async () => (await import('./run.ts')).runCommand,
+  plan: async () => (await import('./plan.ts')).planCommand,
+  explain: async () => (await import('./explain.ts')).explainCommand,
+  status: async () => (await import('./status.ts')).statusCommand,
+  stages: async () => (await import('./stages.ts')).stagesCommand,
+}
+
+/** `argv`: what follows `flow`. Returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  endQuietlyOnClosedPipe()
+  const project = process.cwd()
+  const [name, ...rest] = argv
+  if (name === '--version' || name === 'version') {
+    process.stdout.write(`flow ${version()}\n`)
+    return exitCode.done
+  }
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    if (rest[0] !== undefined && name === 'help') return await main([rest[0], '--help'])
+    process.stdout.write(await helpText(project))
+    return name === undefined ? exitCode.invalid : exitCode.done
+  }
+  const own = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
+  const command = own ?? (await findPluginCommand(project, name))
+  const json = argv.includes('--json')
+  if (command === undefined) return await refuseUnknown(project, name, json)
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(commandHelp(command))
+    return exitCode.done
+  }
+  const { options, positionals, diagnostics } = parseCommandLine(command, rest)
+  if (diagnostics.length > 0) {
+    reportDiagnostics(diagnostics, { json })
+    return exitCode.invalid
+  }
+  try {
+    return await command.run({ project, options, positionals })
+  } catch (error) {
+    // What fails outside of a node fails before anything ran: a store of another version, an unreadable file.
+    if (!isStageFailure(error)) throw error
+    const { code, message, hint } = error.details
+    reportDiagnostics([{ code, severity: 'error', message, ...(hint === undefined ? {} : { hint }) }], {
+      json,
+    })
+    return exitCode.invalid
+  }
+}
+
+async function refuseUnknown(project: string, name: string, json: boolean): Promise<number> {
+  const known = [
+    ...Object.keys(commands),
+    ...(await listPluginCommands(project)).map((command) => command.name),
+  ]
+  const near = suggest(name, [...known, 'help', 'version'])
+  const what = name.startsWith('-') ? 'option' : 'command'
+  reportDiagnostics(
+    [
+      {
+        code: `unknown-${what}`,
+        severity: 'error',
+        message: `there is no ${what} \`${name}\``,
+        hint: near === undefined ? `commands: ${known.join(', ')}` : `did you mean \`flow ${near}\`?`,
+      },
+    ],
+    { json },
+  )
+  return exitCode.invalid
+}
+
+async function helpText(project: string): Promise<string> {
+  const own = await Promise.all(Object.values(commands).map((load) => load()))
+  return overallHelp([...own, ...(await listPluginCommands(project))])
+}
+
+/** `flow run | head`: who reads the output may go away; the run goes on. */
+function endQuietlyOnClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}

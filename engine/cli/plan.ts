@@ -1,0 +1,68 @@
+/** @file `flow plan WORKFLOW` */
+import { resolve } from 'node:path'
+import { type Plan, planWorkflow } from '../plan/plan.ts'
+import { prepareRun } from '../plan/prepare.ts'
+import { Store } from '../store/store.ts'
+import type { CliCommand } from './command.ts'
+import { exitCode } from './exit-code.ts'
+import { openWorkflow } from './open-workflow.ts'
+import { reportDiagnostics } from './report-diagnostics.ts'
+import { tableText } from './table.ts'
+import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
+
+export const planCommand: CliCommand = {
+  name: 'plan',
+  summary: 'Show what `flow run` would do, node by node, and why.',
+  positionals: ['WORKFLOW'],
+  options: { ...valueOptions, ...selectionOptions, ...jsonOption },
+  details: `Decisions: \`run\`, \`reuse\`, or \`unknown\` where it depends on what a node before it will write.
+--json prints one document: {"workflow","file","nodes":[{"node","stage","decision","reason","key"?}]}.`,
+
+  async run(invocation) {
+    const { project, options, positionals } = invocation
+    const json = options.has('json')
+    const opened = await openWorkflow(invocation, positionals[0])
+    if (opened === undefined) return exitCode.invalid
+    const store = await Store.open(resolve(project, '.flow'))
+    try {
+      const { workflow, sourceOf } = opened
+      const request = {
+        project,
+        workflow,
+        store,
+        selection: selectionOf(options),
+        refresh: refreshOf(options),
+      }
+      const { prepared, diagnostics } = await prepareRun(request)
+      if (prepared === undefined) {
+        reportDiagnostics(diagnostics, { json, sourceOf })
+        return exitCode.invalid
+      }
+      const plan = await planWorkflow(request, prepared)
+      process.stdout.write(json ? `${documentText(plan)}\n` : planText(plan))
+      return exitCode.done
+    } finally {
+      await store.close()
+    }
+  },
+}
+
+function documentText({ nodes, ...plan }: Plan): string {
+  const shown = nodes.map(({ node, stage, decision, reason, key }) => ({
+    node,
+    stage,
+    decision,
+    reason,
+    key,
+  }))
+  return JSON.stringify({ ...plan, nodes: shown }, null, 2)
+}
+
+function planText(plan: Plan): string {
+  const rows = plan.nodes.map(({ node, stage, decision, reason }) => [node, stage, decision, reason])
+  const counts = (['run', 'reuse', 'unknown'] as const)
+    .map((decision) => [plan.nodes.filter((node) => node.decision === decision).length, decision] as const)
+    .filter(([count]) => count > 0)
+    .map(([count, decision]) => `${count} ${decision}`)
+  return `${tableText(['node', 'stage', 'decision', 'reason'], rows)}\n${plan.workflow}: ${counts.join(', ')}\n`
+}

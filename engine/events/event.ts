@@ -1,0 +1,88 @@
+/**
+ * @file The one union of everything that happens in a run. The terminal view, the plain log, the JSON stream and
+ * the run's journal are subscribers; none of them decides anything. Field names are stable: scripts read them.
+ */
+import type { CacheKey, ContentHash, NodeId, RunId } from '../identity.ts'
+import type { Progress } from '../stage/define.ts'
+import type { StageFailureDetails } from '../stage/failure.ts'
+
+export interface NodeOutput {
+  readonly type: string
+  readonly hash: ContentHash
+  readonly sizeBytes: number
+  /** Where it was materialised, project-relative. */
+  readonly path?: string
+  /** One line from the artifact's `describe`. */
+  readonly description?: string
+}
+
+export interface NodeCounts {
+  readonly executed: number
+  readonly reused: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+export type FlowEvent =
+  | {
+      readonly type: 'run-started'
+      readonly runId: RunId
+      readonly workflow: string
+      readonly file: string
+      readonly nodes: readonly {
+        readonly node: NodeId
+        readonly stage: string
+        readonly dependsOn: readonly NodeId[]
+      }[]
+    }
+  /** It will run; `reason` says in one line why it is not reused. */
+  | {
+      readonly type: 'node-started'
+      readonly node: NodeId
+      readonly stage: string
+      readonly key: CacheKey
+      readonly reason: string
+    }
+  | ({ readonly type: 'node-progress'; readonly node: NodeId } & Progress)
+  | {
+      readonly type: 'node-log'
+      readonly node: NodeId
+      readonly level: 'info' | 'warning'
+      readonly message: string
+    }
+  | {
+      readonly type: 'node-finished'
+      readonly node: NodeId
+      /** `executed` now, or `reused` from the store. */
+      readonly outcome: 'executed' | 'reused'
+      readonly key: CacheKey
+      readonly durationMs: number
+      readonly outputs: Readonly<Record<string, NodeOutput>>
+      /** Why it could be reused, or why its result was not kept. */
+      readonly reason?: string
+    }
+  | {
+      readonly type: 'node-failed'
+      readonly node: NodeId
+      readonly durationMs: number
+      readonly failure: StageFailureDetails & {
+        readonly stack?: string
+      } /** Its log file, project-relative. */
+      readonly log?: string
+    }
+  /** Not run because `because` failed, or because the run was interrupted. */
+  | {
+      readonly type: 'node-skipped'
+      readonly node: NodeId
+      readonly because: NodeId | 'interrupted' | 'not-selected'
+    }
+  | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
+  | {
+      readonly type: 'run-finished'
+      readonly ok: boolean
+      readonly interrupted?: boolean
+      readonly nodes: NodeCounts
+      readonly durationMs: number
+    }
+
+export type EventListener = (event: FlowEvent) => void

@@ -1,0 +1,53 @@
+/**
+ * @file Whether one node, its inputs being known by content, is reused or must run, and why. Reads the store,
+ * changes nothing in it but for the quarantine of values found damaged.
+ */
+import { explainDifference } from '../fingerprint/explain-difference.ts'
+import { cacheKey, type InputHashes, type KeyPreimage } from '../fingerprint/key.ts'
+import type { CacheKey } from '../identity.ts'
+import type { ActionRecord, Store } from '../store/store.ts'
+import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
+import { keyPreimage } from './preimage.ts'
+
+export type Decision = {
+  readonly key: CacheKey
+  readonly preimage: KeyPreimage
+  /** One line. */
+  readonly reason: string
+  /** It runs although the store may have its result, which is then replaced. */
+  readonly refresh: boolean
+} & ({ readonly decision: 'reuse'; readonly record: ActionRecord } | { readonly decision: 'run' })
+
+/** `--refresh`: these nodes run although the store has their results. */
+export type Refresh = 'none' | 'all' | { readonly node: string }
+
+export function isRefreshed(refresh: Refresh, node: WorkflowNode): boolean {
+  return refresh === 'all' || (refresh !== 'none' && refresh.node === node.id)
+}
+
+export async function decide(question: {
+  readonly workflow: Workflow
+  readonly node: WorkflowNode
+  readonly inputs: InputHashes
+  readonly store: Store
+  readonly refresh: Refresh
+}): Promise<Decision> {
+  const { workflow, node, store } = question
+  const preimage = keyPreimage(node, question.inputs, process.env)
+  const key = cacheKey(preimage)
+  if (isRefreshed(question.refresh, node)) {
+    return { decision: 'run', key, preimage, reason: 'asked for by --refresh', refresh: true }
+  }
+  const found = await store.lookup(key)
+  if (found.record !== undefined) {
+    return { decision: 'reuse', key, preimage, record: found.record, reason: 'up to date', refresh: false }
+  }
+  const last = await store.lastRun(workflow.file, node.id)
+  const changes = last === undefined ? [] : explainDifference(last.preimage, preimage)
+  return { decision: 'run', key, preimage, reason: inOneLine(changes) ?? found.reason, refresh: false }
+}
+
+function inOneLine([first, ...others]: readonly string[]): string | undefined {
+  if (others.length === 0) return first
+  return `${first} (and ${others.length} more ${others.length === 1 ? 'change' : 'changes'})`
+}

@@ -1,0 +1,82 @@
+/**
+ * @file Remembers a workflow that was found valid, so that the YAML reader and the schema validator need not even be
+ * loaded while neither the file nor what it was checked against has changed. One entry a workflow file.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Json, NodeId } from '../identity.ts'
+import { cacheFolder, replaceFile } from '../stage/cache-folder.ts'
+import type { Catalog } from '../stage/catalog.ts'
+import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
+import { inputSources } from './inputs.ts'
+
+/** All that a valid workflow depends on, but for its input files being there. */
+export interface WorkflowOrigin {
+  /** Absolute. */
+  readonly project: string
+  readonly file: string
+  readonly source: string
+  readonly catalog: Catalog
+  readonly params: Readonly<Record<string, string>>
+  readonly set: Readonly<Record<string, string>>
+}
+
+interface Entry {
+  readonly key: string
+  readonly workflow: Omit<Workflow, 'nodes' | 'source'> & {
+    readonly nodes: readonly (Omit<WorkflowNode, 'stage'> & { readonly stage: string })[]
+  }
+}
+
+export function recallWorkflow(
+  origin: WorkflowOrigin,
+  fileExists: (path: string) => boolean,
+): Workflow | undefined {
+  const entry = readEntry(placeOf(origin))
+  if (entry?.key !== keyOf(origin)) return undefined
+  const nodes = new Map<NodeId, WorkflowNode>()
+  for (const { stage: name, ...node } of entry.workflow.nodes) {
+    const stage = origin.catalog.stages.get(name)
+    if (stage === undefined) return undefined
+    nodes.set(node.id, { ...node, stage })
+  }
+  const workflow = { ...entry.workflow, source: origin.source, nodes }
+  const files = [...nodes.values()].flatMap(inputSources)
+  const allExist = files.every(({ source }) => source.kind === 'node' || fileExists(source.path))
+  return allExist ? workflow : undefined
+}
+
+export function rememberWorkflow(origin: WorkflowOrigin, { source: _, nodes, ...workflow }: Workflow): void {
+  const entry: Entry = {
+    key: keyOf(origin),
+    workflow: {
+      ...workflow,
+      nodes: [...nodes.values()].map(({ stage, ...node }) => ({ ...node, stage: stage.name })),
+    },
+  }
+  replaceFile(placeOf(origin), JSON.stringify(entry))
+}
+
+/** Named by the digest of its content: code that changed may judge otherwise. */
+const engineBuild = basename(import.meta.dirname)
+
+function keyOf({ file, source, catalog, params, set }: WorkflowOrigin): string {
+  const stages = [...catalog.stages.values()].map(({ module, ...stage }) => [stage, module.digest])
+  const artifacts = [...catalog.artifacts.values()].map(({ module: _, ...artifact }) => artifact)
+  const parts = [engineBuild, file, source, stages, artifacts, params, set] as Json
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}
+
+function placeOf({ project, file }: WorkflowOrigin): string {
+  const name = createHash('sha256').update(`${project}\n${file}`).digest('hex').slice(0, 32)
+  return join(cacheFolder(), 'workflows', `${name}.json`)
+}
+
+function readEntry(place: string): Entry | undefined {
+  try {
+    return JSON.parse(readFileSync(place, 'utf8')) as Entry
+  } catch {
+    return undefined
+  }
+}

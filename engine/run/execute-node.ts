@@ -1,0 +1,236 @@
+/**
+ * @file One execution of a stage, from an attempt of its own to a committed result: the stage writes into the
+ * attempt, its outputs are checked by content, its inputs are checked to be still the same, and only then is the
+ * result committed.
+ */
+import { appendFileSync } from 'node:fs'
+import { rename, stat } from 'node:fs/promises'
+import { relative, resolve } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { checkArtifact } from '../artifacts/check.ts'
+import { cacheKey, type InputHashes } from '../fingerprint/key.ts'
+import type { ContentHash, NodeId } from '../identity.ts'
+import type { Decision } from '../plan/decide.ts'
+import { hashFile, inputSources, type NodeOutputs, outputOf } from '../plan/inputs.ts'
+import { executeStage } from '../stage/execute.ts'
+import { StageFailure } from '../stage/failure.ts'
+import type { Attempt, CommitDetails } from '../store/store.ts'
+import type { WorkflowNode } from '../workflow/workflow.ts'
+import { faultsAsFailure } from './check-values.ts'
+import { failureDetails, type NodeFailure } from './failure-details.ts'
+import type { RunContext } from './run-workflow.ts'
+import { stageThreads } from './slots.ts'
+
+export type ExecutedNode =
+  | {
+      readonly outputs: NodeOutputs
+      /** Why the result serves this run alone. */
+      readonly notKept?: string
+    }
+  | {
+      readonly failure: NodeFailure
+      /** What the stage said; project-relative. */
+      readonly log: string
+    }
+  | { readonly interrupted: true }
+
+export interface Execution {
+  readonly node: WorkflowNode
+  readonly decision: Decision
+  readonly upstream: ReadonlyMap<NodeId, NodeOutputs>
+  /** Name of the GPU that the node holds. */
+  readonly gpu: string | undefined
+}
+
+export async function executeNode(context: RunContext, execution: Execution): Promise<ExecutedNode> {
+  const { store, project, signal } = context
+  const attempt = await store.begin(execution.decision.key)
+  try {
+    return await executeIn(attempt, context, execution)
+  } catch (error) {
+    if (signal.aborted) {
+      await store.discard(attempt)
+      return { interrupted: true }
+    }
+    const failure = failureDetails(error)
+    appendLog(attempt, `${failure.code}: ${failure.stack ?? failure.message}`)
+    const kept = await store.abandon(attempt, failure)
+    return { failure, log: relative(project, kept.log) }
+  }
+}
+
+async function executeIn(attempt: Attempt, context: RunContext, execution: Execution): Promise<ExecutedNode> {
+  const { store, emit, device, signal } = context
+  const { node, decision, upstream, gpu } = execution
+  const startedAt = new Date().toISOString()
+  const began = performance.now()
+  const values = await openInputs(context, node, decision.preimage.inputs, upstream)
+  await executeStage({
+    stage: node.stage,
+    inputs: inputPaths(node, values),
+    outputs: outputPaths(node, attempt),
+    params: node.params,
+    device,
+    ...(gpu === undefined ? {} : { gpu }),
+    threads: stageThreads,
+    checkpoint: attempt.checkpoint,
+    signal,
+    onProgress: (progress) => emit({ type: 'node-progress', node: node.id, ...progress }),
+    onLog: (level, message) => {
+      appendLog(attempt, level === 'warning' ? `warning: ${message}` : message)
+      emit({ type: 'node-log', node: node.id, level, message })
+    },
+  })
+  const details: CommitDetails = {
+    preimage: decision.preimage,
+    outputs: await checkOutputs(context, node, attempt),
+    startedAt,
+    durationMs: Math.round(performance.now() - began),
+    refresh: decision.refresh,
+  }
+  const changed = await changedInputs(context, values)
+  if (changed.length > 0) return await commitForThisRun(context, attempt, details, changed)
+  const record = await store.commit(attempt, details)
+  if (record.differs.length > 0) {
+    emit({
+      type: 'warning',
+      message: `${node.id} wrote other bytes than before from the same inputs: ${record.differs.join(', ')}`,
+    })
+  }
+  return { outputs: record.outputs }
+}
+
+function appendLog(attempt: Attempt, message: string): void {
+  appendFileSync(attempt.log, `${new Date().toISOString()} ${message}\n`)
+}
+
+/** One input value as the stage sees it. */
+interface OpenValue {
+  readonly port: string
+  readonly label?: string
+  /** Absolute. */
+  readonly path: string
+  readonly kind: 'file' | 'folder'
+  /** What it was when the key was computed. */
+  readonly hash: ContentHash
+  /** A user's own, or a view of a value in the store. */
+  readonly own: boolean
+}
+
+async function openInputs(
+  { project, store }: RunContext,
+  node: WorkflowNode,
+  inputs: InputHashes,
+  upstream: ReadonlyMap<NodeId, NodeOutputs>,
+): Promise<OpenValue[]> {
+  return await Promise.all(
+    inputSources(node).map(async ({ source, ...place }) => {
+      if (source.kind === 'node') {
+        const { hash, kind } = outputOf(upstream, source)
+        return { ...place, path: await store.valuePath(hash, kind), kind, hash, own: false }
+      }
+      const path = resolve(project, source.path)
+      const kind = (await stat(path)).isDirectory() ? ('folder' as const) : ('file' as const)
+      return { ...place, path, kind, hash: hashOf(inputs, place), own: true }
+    }),
+  )
+}
+
+function hashOf(inputs: InputHashes, place: { readonly port: string; readonly label?: string }): ContentHash {
+  const hashes = inputs[place.port]
+  const hash = typeof hashes === 'object' ? hashes[place.label ?? ''] : hashes
+  if (hash === undefined) throw new Error(`input ${place.port} has no hash`)
+  return hash
+}
+
+/** As `run` of a stage receives them: a path, or label -> path for a port that takes many. */
+function inputPaths(
+  node: WorkflowNode,
+  values: readonly OpenValue[],
+): Record<string, string | Record<string, string>> {
+  const paths: Record<string, string | Record<string, string>> = {}
+  for (const [port, { many }] of Object.entries(node.stage.inputs)) if (many) paths[port] = {}
+  for (const { port, label, path } of values) {
+    const labelled = paths[port]
+    if (label !== undefined && typeof labelled === 'object') labelled[label] = path
+    else paths[port] = path
+  }
+  return paths
+}
+
+function outputPaths(node: WorkflowNode, attempt: Attempt): Record<string, string> {
+  return Object.fromEntries(Object.keys(node.stage.outputs).map((port) => [port, attempt.outputPath(port)]))
+}
+
+/** Every declared output is there, is what its type says, and holds no fault. */
+async function checkOutputs(
+  { catalog }: RunContext,
+  node: WorkflowNode,
+  attempt: Attempt,
+): Promise<CommitDetails['outputs']> {
+  const outputs: Record<string, CommitDetails['outputs'][string]> = {}
+  for (const [port, { type }] of Object.entries(node.stage.outputs)) {
+    const path = attempt.outputPath(port)
+    const kind = catalog.artifacts.get(type)?.kind
+    if (kind === undefined) throw new Error(`stage ${node.stage.name} declares the unknown type ${type}`)
+    outputs[port] = { type, kind }
+    const found = await stat(path).catch(() => undefined)
+    // What is missing or of another kind, the commit refuses.
+    if (found === undefined || found.isDirectory() !== (kind === 'folder')) continue
+    const faults = await checkArtifact(catalog, type, path)
+    if (faults.length === 0) continue
+    const heading = `stage ${node.stage.name} wrote an output ${port} that is not valid ${type}`
+    throw new StageFailure(faultsAsFailure('invalid-output', heading, port, faults))
+  }
+  return outputs
+}
+
+/**
+ * Own files that are not any more what the key was computed from. A value of the store that the stage altered is its
+ * bug, and ends in a failure: others read that value too.
+ */
+async function changedInputs(
+  { project, store }: RunContext,
+  values: readonly OpenValue[],
+): Promise<string[]> {
+  const changed: string[] = []
+  for (const { port, path, kind, hash, own } of values) {
+    if (own) {
+      const now = await hashFile(store, path).catch(() => undefined)
+      if (now?.hash !== hash) changed.push(relative(project, path))
+      continue
+    }
+    const check = await store.recheck(hash, kind)
+    if (check.whole) continue
+    throw new StageFailure({
+      code: 'input-altered',
+      message: `the value of input ${port} was altered while the stage ran: ${check.reason}`,
+      hint: 'a stage must write to its outputs only; run again to rebuild the value',
+    })
+  }
+  return changed
+}
+
+/**
+ * Nobody knows which state of its inputs the stage has read. Nodes after it may use the result, since their keys hold
+ * its content; but it is kept under a key that no other run can ask for.
+ */
+async function commitForThisRun(
+  { store, journal }: RunContext,
+  attempt: Attempt,
+  details: CommitDetails,
+  changed: readonly string[],
+): Promise<ExecutedNode> {
+  const { preimage } = details
+  const environment = { ...preimage.environment, 'inputs changed during run': journal.runId }
+  const unique = { ...preimage, environment }
+  const single = await store.begin(cacheKey(unique))
+  for (const port of Object.keys(details.outputs)) {
+    // What is missing, the commit refuses.
+    await rename(attempt.outputPath(port), single.outputPath(port)).catch(() => {})
+  }
+  const record = await store.commit(single, { ...details, preimage: unique })
+  await store.discard(attempt)
+  const verb = changed.length === 1 ? 'has' : 'have'
+  return { outputs: record.outputs, notKept: `not kept: ${changed.join(', ')} ${verb} changed while it ran` }
+}

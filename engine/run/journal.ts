@@ -1,0 +1,172 @@
+/**
+ * @file What happened in a run, kept in `.flow/runs/<runId>/`: `run.json` (its state) and `events.jsonl`
+ * (each event with its time). A run whose `run.json` has no `finishedAt` did not get to its end.
+ */
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { FlowEvent, NodeCounts, NodeOutput } from '../events/event.ts'
+import type { CacheKey, NodeId, RunId } from '../identity.ts'
+import type { StageFailureDetails } from '../stage/failure.ts'
+
+export interface RunNodeState {
+  readonly stage: string
+  readonly state: 'waiting' | 'running' | 'executed' | 'reused' | 'failed' | 'skipped'
+  readonly key?: CacheKey
+  readonly reason?: string
+  readonly durationMs?: number
+  readonly outputs?: Readonly<Record<string, NodeOutput>>
+  readonly failure?: StageFailureDetails
+  readonly log?: string
+}
+
+export interface RunState {
+  readonly schema: 1
+  readonly runId: RunId
+  readonly workflow: string
+  readonly file: string
+  readonly pid: number
+  /** ISO 8601, as all times here. */
+  readonly startedAt: string
+  readonly finishedAt?: string
+  readonly ok?: boolean
+  readonly interrupted?: boolean
+  readonly counts?: NodeCounts
+  readonly durationMs?: number
+  readonly nodes: Readonly<Record<string, RunNodeState>>
+}
+
+/** Runs that are kept; the oldest go first. */
+const keptRuns = 100
+
+export class Journal {
+  readonly #folder: string
+  readonly #events: number
+  #state: RunState
+  readonly runId: RunId
+
+  constructor(
+    flowFolder: string,
+    run: { readonly runId: RunId; readonly workflow: string; readonly file: string },
+  ) {
+    const runs = join(flowFolder, 'runs')
+    this.runId = run.runId
+    this.#folder = join(runs, run.runId)
+    mkdirSync(this.#folder, { recursive: true })
+    this.#events = openSync(join(this.#folder, 'events.jsonl'), 'a')
+    this.#state = { schema: 1, ...run, pid: process.pid, startedAt: new Date().toISOString(), nodes: {} }
+    this.#save()
+    removeOldRuns(runs)
+  }
+
+  readonly onEvent = (event: FlowEvent): void => {
+    // Written at once: what a killed run did must be readable afterwards.
+    appendFileSync(this.#events, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`)
+    switch (event.type) {
+      case 'run-started':
+        this.#state = {
+          ...this.#state,
+          nodes: Object.fromEntries(
+            event.nodes.map(({ node, stage }) => [node, { stage, state: 'waiting' }]),
+          ),
+        }
+        return
+      case 'node-started':
+        this.#update(event.node, { state: 'running', key: event.key, reason: event.reason })
+        this.#save()
+        return
+      case 'node-progress':
+      case 'node-log':
+      case 'warning':
+        return
+      case 'node-finished': {
+        const { outcome, key, durationMs, outputs, reason } = event
+        this.#update(event.node, {
+          state: outcome,
+          key,
+          durationMs,
+          outputs,
+          ...(reason === undefined ? {} : { reason }),
+        })
+        return
+      }
+      case 'node-failed': {
+        const { durationMs, log } = event
+        const { stack: _, ...failure } = event.failure
+        this.#update(event.node, {
+          state: 'failed',
+          durationMs,
+          failure,
+          ...(log === undefined ? {} : { log }),
+        })
+        return
+      }
+      case 'node-skipped':
+        this.#update(event.node, { state: 'skipped', reason: event.because })
+        return
+      case 'run-finished':
+        this.#state = {
+          ...this.#state,
+          finishedAt: new Date().toISOString(),
+          ok: event.ok,
+          interrupted: event.interrupted === true,
+          counts: event.nodes,
+          durationMs: event.durationMs,
+        }
+        this.#save()
+        closeSync(this.#events)
+        return
+      default:
+        event satisfies never
+    }
+  }
+
+  #update(node: NodeId, change: Partial<RunNodeState>): void {
+    const known = this.#state.nodes[node]
+    if (known === undefined) throw new Error(`event of a node that the run does not have: ${node}`)
+    this.#state = { ...this.#state, nodes: { ...this.#state.nodes, [node]: { ...known, ...change } } }
+  }
+
+  #save(): void {
+    const file = join(this.#folder, 'run.json')
+    writeFileSync(`${file}.new`, `${JSON.stringify(this.#state, null, 1)}\n`)
+    renameSync(`${file}.new`, file)
+  }
+}
+
+/** All runs that can be read, latest first. */
+export function readRuns(flowFolder: string): RunState[] {
+  const runs = join(flowFolder, 'runs')
+  return runIds(runs)
+    .reverse()
+    .flatMap((runId) => {
+      try {
+        const state = JSON.parse(readFileSync(join(runs, runId, 'run.json'), 'utf8')) as RunState
+        return state.schema === 1 ? [state] : []
+      } catch {
+        return []
+      }
+    })
+}
+
+function runIds(runs: string): string[] {
+  try {
+    return readdirSync(runs).sort()
+  } catch {
+    return []
+  }
+}
+
+function removeOldRuns(runs: string): void {
+  for (const runId of runIds(runs).slice(0, -keptRuns))
+    rmSync(join(runs, runId), { recursive: true, force: true })
+}

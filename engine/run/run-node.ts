@@ -1,0 +1,198 @@
+/** @file The life of one node in a run: its inputs checked, its key computed, reused or executed, materialised. */
+import { resolve } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { describeArtifact } from '../artifacts/check.ts'
+import type { NodeOutput } from '../events/event.ts'
+import type { NodeId } from '../identity.ts'
+import { type Decision, decide } from '../plan/decide.ts'
+import { hashFile, hashInputs, inputSources, type NodeOutputs } from '../plan/inputs.ts'
+import { StageFailure } from '../stage/failure.ts'
+import type { WorkflowNode } from '../workflow/workflow.ts'
+import { checkInput } from './check-values.ts'
+import { type ExecutedNode, executeNode } from './execute-node.ts'
+import { failureDetails, type NodeFailure } from './failure-details.ts'
+import type { NodeResult, RunContext } from './run-workflow.ts'
+
+type Upstream =
+  | ReadonlyMap<NodeId, NodeOutputs>
+  | { readonly because: NodeId | 'interrupted' | 'not-selected' }
+
+/** Emits all events of the node but `node-skipped`. */
+export async function runNode(
+  context: RunContext,
+  node: WorkflowNode,
+  waitForUpstream: () => Promise<Upstream>,
+): Promise<NodeResult> {
+  const began = performance.now()
+  try {
+    // A user's bad file is told at once, not after hours of what comes before it.
+    await checkOwnFiles(context, node)
+    const upstream = await waitForUpstream()
+    if ('because' in upstream) return { state: 'skipped', because: upstream.because }
+    if (context.signal.aborted) return { state: 'skipped', because: 'interrupted' }
+    return await reuseOrExecute(context, node, upstream)
+  } catch (error) {
+    if (context.signal.aborted) return { state: 'skipped', because: 'interrupted' }
+    return failed(context, node, performance.now() - began, failureDetails(error))
+  }
+}
+
+async function reuseOrExecute(
+  context: RunContext,
+  node: WorkflowNode,
+  upstream: ReadonlyMap<NodeId, NodeOutputs>,
+): Promise<NodeResult> {
+  const { project, store, workflow, refresh } = context
+  await checkOwnFiles(context, node)
+  const inputs = await hashInputs({ project, node, store, outputs: upstream })
+  const decision = await decide({ workflow, node, inputs, store, refresh })
+  // Asked without a pause after it was decided, so that no two nodes can both find the key free.
+  const same = context.work.get(decision.key)
+  if (same !== undefined) return await shareWork(context, node, decision, same)
+  if (decision.decision === 'reuse') {
+    const { record, reason } = decision
+    return await finish(context, node, decision, { outcome: 'reused', outputs: record.outputs, reason })
+  }
+  return await execute(context, node, decision, upstream)
+}
+
+async function execute(
+  context: RunContext,
+  node: WorkflowNode,
+  decision: Decision,
+  upstream: ReadonlyMap<NodeId, NodeOutputs>,
+): Promise<NodeResult> {
+  let began = performance.now()
+  const { light, gpu } = node.stage
+  const priority = context.priorities.get(node.id) ?? 0
+  const work = context.slots.hold({ light, gpu, priority }, async (device): Promise<ExecutedNode> => {
+    if (context.signal.aborted) return { interrupted: true }
+    began = performance.now()
+    const { key, reason } = decision
+    context.emit({ type: 'node-started', node: node.id, stage: node.stage.name, key, reason })
+    return await executeNode(context, { node, decision, upstream, gpu: device })
+  })
+  context.work.set(decision.key, { node: node.id, result: work })
+  const executed = await work
+  if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }
+  if ('failure' in executed) {
+    return failed(context, node, performance.now() - began, executed.failure, executed.log)
+  }
+  const { outputs, notKept } = executed
+  if (notKept !== undefined) context.emit({ type: 'warning', message: `${node.id}: ${notKept}` })
+  return await finish(context, node, decision, {
+    outcome: 'executed',
+    outputs,
+    durationMs: performance.now() - began,
+    ...(notKept === undefined ? {} : { reason: notKept, remember: false }),
+  })
+}
+
+/** Another node of this run has the same key: its work is this node's too. */
+async function shareWork(
+  context: RunContext,
+  node: WorkflowNode,
+  decision: Decision,
+  same: { readonly node: NodeId; readonly result: Promise<ExecutedNode> },
+): Promise<NodeResult> {
+  const executed = await same.result
+  if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }
+  // Its failure is told once, by the node that did the work.
+  if ('failure' in executed) return { state: 'skipped', because: same.node }
+  const reason = `the same work as ${same.node}`
+  return await finish(context, node, decision, { outcome: 'reused', outputs: executed.outputs, reason })
+}
+
+interface Finished {
+  readonly outcome: 'executed' | 'reused'
+  readonly outputs: NodeOutputs
+  readonly durationMs?: number
+  readonly reason?: string
+  /** Whether later reasons compare with this run. @default true */
+  readonly remember?: boolean
+}
+
+async function finish(
+  context: RunContext,
+  node: WorkflowNode,
+  decision: Decision,
+  finished: Finished,
+): Promise<NodeResult> {
+  const { store, workflow } = context
+  const began = performance.now()
+  const shown: Record<string, NodeOutput> = {}
+  for (const [port, { type, kind, hash, sizeBytes }] of Object.entries(finished.outputs)) {
+    const path = node.outputs[port]
+    if (path !== undefined) {
+      const placed = await store.materialise(hash, kind, path)
+      if ('fault' in placed && placed.fault !== undefined) throw new StageFailure(placed.fault)
+    }
+    // Asking a type costs loading its code: not worth it for what was there before.
+    const description =
+      finished.outcome === 'executed'
+        ? await describe(context, node, type, await store.valuePath(hash, kind))
+        : undefined
+    shown[port] = {
+      type,
+      hash,
+      sizeBytes,
+      ...(path === undefined ? {} : { path }),
+      ...(description === undefined ? {} : { description }),
+    }
+  }
+  if (finished.remember !== false) await store.rememberRun(workflow.file, node.id, decision.preimage)
+  context.emit({
+    type: 'node-finished',
+    node: node.id,
+    outcome: finished.outcome,
+    key: decision.key,
+    durationMs: Math.round(finished.durationMs ?? performance.now() - began),
+    outputs: shown,
+    ...(finished.reason === undefined ? {} : { reason: finished.reason }),
+  })
+  return { state: finished.outcome, outputs: finished.outputs }
+}
+
+/** The value is good and kept: a type that cannot describe it does not make the node fail. */
+async function describe(
+  { catalog, emit }: RunContext,
+  node: WorkflowNode,
+  type: string,
+  path: string,
+): Promise<string | undefined> {
+  try {
+    return await describeArtifact(catalog, type, path)
+  } catch (error) {
+    const message = `${node.id}: artifact type ${type} could not describe the value: ${(error as Error).message}`
+    emit({ type: 'warning', message })
+    return undefined
+  }
+}
+
+function failed(
+  context: RunContext,
+  node: WorkflowNode,
+  durationMs: number,
+  failure: NodeFailure,
+  log?: string,
+): NodeResult {
+  context.emit({
+    type: 'node-failed',
+    node: node.id,
+    durationMs: Math.round(durationMs),
+    failure,
+    ...(log === undefined ? {} : { log }),
+  })
+  return { state: 'failed' }
+}
+
+async function checkOwnFiles({ project, store, catalog }: RunContext, node: WorkflowNode): Promise<void> {
+  for (const { port, source } of inputSources(node)) {
+    if (source.kind !== 'file') continue
+    const path = resolve(project, source.path)
+    const { kind, hash } = await hashFile(store, path)
+    const types = node.stage.inputs[port]?.types ?? []
+    const failure = await checkInput({ catalog, store, project, path, kind, hash, types }, port)
+    if (failure !== undefined) throw new StageFailure(failure)
+  }
+}

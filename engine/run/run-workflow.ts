@@ -1,0 +1,142 @@
+/**
+ * @file One run of a workflow: each selected node waits for the nodes that it reads from, and is then reused or
+ * executed. Keys are computed only then, when the inputs exist, so that an upstream node that ran again with the
+ * same output stops the rerun there.
+ */
+import { performance } from 'node:perf_hooks'
+import type { EventListener, FlowEvent, NodeCounts } from '../events/event.ts'
+import type { CacheKey, NodeId, RunId } from '../identity.ts'
+import type { NodeOutputs } from '../plan/inputs.ts'
+import type { PreparedRun, RunRequest } from '../plan/prepare.ts'
+import type { Catalog } from '../stage/catalog.ts'
+import type { WorkflowNode } from '../workflow/workflow.ts'
+import { pathLengths } from './critical-path.ts'
+import type { ExecutedNode } from './execute-node.ts'
+import { Journal } from './journal.ts'
+import { newRunId } from './run-id.ts'
+import { runNode } from './run-node.ts'
+import { gpuDevices, Slots } from './slots.ts'
+
+export interface RunOptions extends RunRequest {
+  readonly catalog: Catalog
+  /** Absolute path of `.flow`. */
+  readonly flowFolder: string
+  readonly jobs: number
+  /** `auto`, `cpu`, `tensorflow`. */
+  readonly device: string
+  /** Aborted to cancel: running stages are told to stop, nothing new starts. */
+  readonly signal: AbortSignal
+  readonly emit: EventListener
+}
+
+export interface RunSummary {
+  readonly runId: RunId
+  readonly ok: boolean
+  readonly interrupted: boolean
+  readonly nodes: NodeCounts
+  readonly durationMs: number
+}
+
+export type NodeResult =
+  | { readonly state: 'executed' | 'reused'; readonly outputs: NodeOutputs }
+  | { readonly state: 'failed' }
+  | { readonly state: 'skipped'; readonly because: NodeId | 'interrupted' | 'not-selected' }
+
+/** What the nodes of one run share. */
+export interface RunContext extends RunOptions {
+  readonly slots: Slots
+  readonly journal: Journal
+  readonly priorities: ReadonlyMap<NodeId, number>
+  /** Work under way or done in this run, by key: nodes with equal keys execute once. */
+  readonly work: Map<CacheKey, { readonly node: NodeId; readonly result: Promise<ExecutedNode> }>
+}
+
+export async function runWorkflow(options: RunOptions, prepared: PreparedRun): Promise<RunSummary> {
+  const { workflow } = options
+  const startedMs = performance.now()
+  const runId = newRunId(new Date())
+  const journal = new Journal(options.flowFolder, { runId, workflow: workflow.name, file: workflow.file })
+  const emit = (event: FlowEvent) => {
+    journal.onEvent(event)
+    options.emit(event)
+  }
+  const context: RunContext = {
+    ...options,
+    emit,
+    journal,
+    slots: new Slots({ jobs: options.jobs, gpus: gpuDevices(options.device, process.env) }),
+    priorities: pathLengths(workflow),
+    work: new Map(),
+  }
+  const nodes = [...workflow.nodes.values()]
+  emit({
+    type: 'run-started',
+    runId,
+    workflow: workflow.name,
+    file: workflow.file,
+    nodes: nodes.map((node) => ({ node: node.id, stage: node.stage.name, dependsOn: node.dependsOn })),
+  })
+
+  const results = new Map<NodeId, Promise<NodeResult>>()
+  for (const node of nodes) results.set(node.id, settle(context, prepared, node, results))
+  const counts = { executed: 0, reused: 0, failed: 0, skipped: 0 }
+  for (const result of await Promise.all(results.values())) counts[result.state] += 1
+
+  const interrupted = options.signal.aborted
+  const ok = counts.failed === 0 && !interrupted
+  const durationMs = Math.round(performance.now() - startedMs)
+  emit({ type: 'run-finished', ok, ...(interrupted ? { interrupted } : {}), nodes: counts, durationMs })
+  return { runId, ok, interrupted, nodes: counts, durationMs }
+}
+
+async function settle(
+  context: RunContext,
+  prepared: PreparedRun,
+  node: WorkflowNode,
+  results: ReadonlyMap<NodeId, Promise<NodeResult>>,
+): Promise<NodeResult> {
+  if (!prepared.selected.has(node.id)) {
+    context.emit({ type: 'node-skipped', node: node.id, because: 'not-selected' })
+    return { state: 'skipped', because: 'not-selected' }
+  }
+  const result = await runNode(context, node, () => upstreamOf(node, prepared, results))
+  if (result.state === 'skipped')
+    context.emit({ type: 'node-skipped', node: node.id, because: result.because })
+  return result
+}
+
+/** The outputs of all nodes that `node` reads from, or why there are none. */
+async function upstreamOf(
+  node: WorkflowNode,
+  prepared: PreparedRun,
+  results: ReadonlyMap<NodeId, Promise<NodeResult>>,
+): Promise<Map<NodeId, NodeOutputs> | { readonly because: NodeId | 'interrupted' | 'not-selected' }> {
+  const outputs = new Map<NodeId, NodeOutputs>()
+  let because: NodeId | 'interrupted' | 'not-selected' | undefined
+  for (const id of node.dependsOn) {
+    const stored = prepared.upstream.get(id)
+    const result: NodeResult =
+      stored === undefined ? await required(results, id) : { state: 'reused', outputs: stored }
+    switch (result.state) {
+      case 'executed':
+      case 'reused':
+        outputs.set(id, result.outputs)
+        break
+      case 'failed':
+        because ??= id
+        break
+      case 'skipped':
+        because ??= result.because
+        break
+      default:
+        result satisfies never
+    }
+  }
+  return because === undefined ? outputs : { because }
+}
+
+function required(results: ReadonlyMap<NodeId, Promise<NodeResult>>, id: NodeId): Promise<NodeResult> {
+  const result = results.get(id)
+  if (result === undefined) throw new Error(`${id} comes after a node that reads from it`)
+  return result
+}

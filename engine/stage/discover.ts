@@ -1,0 +1,64 @@
+/** @file Finds plugins by their place, without reading them. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { flowRoot } from '../flow-root.ts'
+
+export interface PluginFile {
+  /** Absolute path. */
+  readonly file: string
+  /** Absolute path of the project's folder or of Flow's own. */
+  readonly root: string
+  readonly origin: 'project' | 'flow'
+}
+
+export interface PluginFiles {
+  /** `stages/<name>/index.ts`, with the folder's name. */
+  readonly stages: readonly (PluginFile & { readonly folder: string })[]
+  /** `stages/artifacts/*.ts`. */
+  readonly artifacts: readonly PluginFile[]
+  /** `stages/<name>/command.ts`, with the folder's name. */
+  readonly commands: readonly (PluginFile & { readonly folder: string })[]
+}
+
+/** Flow's own come first; a project that is Flow itself is looked at once. */
+export function discoverPlugins(project: string): PluginFiles {
+  const projectRoot = fs.realpathSync(project)
+  const places = [{ root: flowRoot, origin: 'flow' as const }]
+  const all =
+    projectRoot === flowRoot ? places : [...places, { root: projectRoot, origin: 'project' as const }]
+  const found = all.map(({ root, origin }) => discoverIn(root, origin))
+  return {
+    stages: found.flatMap(({ stages }) => stages),
+    artifacts: found.flatMap(({ artifacts }) => artifacts),
+    commands: found.flatMap(({ commands }) => commands),
+  }
+}
+
+function discoverIn(root: string, origin: 'project' | 'flow'): PluginFiles {
+  const stagesFolder = path.join(root, 'stages')
+  const stages: (PluginFile & { folder: string })[] = []
+  const commands: (PluginFile & { folder: string })[] = []
+  for (const folder of entriesOf(stagesFolder)) {
+    if (folder === 'artifacts') continue
+    const names = new Set(entriesOf(path.join(stagesFolder, folder)))
+    const at = (name: string) => ({ file: path.join(stagesFolder, folder, name), root, origin, folder })
+    if (names.has('index.ts')) stages.push(at('index.ts'))
+    if (names.has('command.ts')) commands.push(at('command.ts'))
+  }
+  const artifactsFolder = path.join(stagesFolder, 'artifacts')
+  const artifacts = entriesOf(artifactsFolder)
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.endsWith('.d.ts'))
+    .map((name) => ({ file: path.join(artifactsFolder, name), root, origin }))
+  return { stages, artifacts, commands }
+}
+
+/** Names in byte order; none for what is not a folder. */
+function entriesOf(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder).sort()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []
+    throw error
+  }
+}

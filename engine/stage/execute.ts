@@ -1,0 +1,105 @@
+/** @file Runs a stage once: in a worker process, or in this one where the stage says that it is light. */
+import { existsSync } from 'node:fs'
+import type { JsonObject } from '../identity.ts'
+import type { StageManifest } from './catalog.ts'
+import { compileAll } from './compile.ts'
+import { captureConsole } from './console-capture.ts'
+import { StageFailure } from './failure.ts'
+import { runStage, type StageListener } from './run-stage.ts'
+import { workerEntry } from './worker-entry.ts'
+import { runInWorker } from './worker-process.ts'
+import type { StageTask } from './worker-protocol.ts'
+
+export { killWorkers } from './worker-process.ts'
+
+export interface StageExecution extends StageListener {
+  readonly stage: StageManifest
+  /** Port -> absolute path, or label -> absolute path for a port that takes many. Optional ports may be absent. */
+  readonly inputs: Readonly<Record<string, string | Readonly<Record<string, string>> | undefined>>
+  /** Port -> absolute path at which the stage creates the value. */
+  readonly outputs: Readonly<Record<string, string>>
+  /** Validated, defaults filled in. */
+  readonly params: JsonObject
+  readonly device: string
+  /** Name of the GPU that the stage holds, if it holds one. */
+  readonly gpu?: string
+  readonly threads: number
+  /** Absolute path of an existing folder. */
+  readonly checkpoint: string
+  readonly signal: AbortSignal
+  /**
+   * From cancel to SIGKILL.
+   * @default 10000
+   */
+  readonly graceMs?: number
+}
+
+/** The stage was cancelled; whatever it wrote is not a result. */
+export class StageCancelled extends Error {
+  override readonly name = 'StageCancelled'
+  constructor() {
+    super('the stage was cancelled')
+  }
+}
+
+/**
+ * Settles only after the stage has stopped. Each line that it prints goes to `onLog`.
+ * @throws StageFailure as the stage threw it, or `worker-killed`, `worker-exited`, `output-missing`; StageCancelled
+ * once `signal` is aborted, whatever the stage still did; any other error of the stage with its own stack.
+ */
+export async function executeStage(execution: StageExecution): Promise<void> {
+  const { stage, signal } = execution
+  if (signal.aborted) throw new StageCancelled()
+  const task = taskOf(execution)
+  try {
+    if (stage.light)
+      await captureConsole(execution, () => runStage(stage.module.bundle, task, signal, execution))
+    else await runHeavy(execution, task)
+  } catch (error) {
+    if (signal.aborted) throw new StageCancelled()
+    throw error
+  }
+  if (signal.aborted) throw new StageCancelled()
+  for (const [port, path] of Object.entries(execution.outputs)) {
+    if (existsSync(path)) continue
+    throw new StageFailure({
+      code: 'output-missing',
+      message: `stage '${stage.name}' returned without writing its output '${port}'`,
+    })
+  }
+}
+
+async function runHeavy(execution: StageExecution, task: StageTask): Promise<void> {
+  const { stage, signal, gpu, graceMs = 10_000 } = execution
+  await runInWorker(
+    {
+      worker: await workerBundle(),
+      bundle: stage.module.bundle,
+      task,
+      signal,
+      graceMs,
+      environment: gpu === undefined ? process.env : { ...process.env, CUDA_VISIBLE_DEVICES: gpu },
+    },
+    execution,
+  )
+}
+
+let compiledWorker: Promise<string> | undefined
+
+function workerBundle(): Promise<string> {
+  compiledWorker ??= compileAll([workerEntry]).then(([result]) => {
+    if (result?.module === undefined)
+      throw new Error(`the worker does not compile: ${result?.diagnostics[0]?.message}`)
+    return result.module.bundle
+  })
+  return compiledWorker
+}
+
+function taskOf({ stage, inputs, outputs, params, device, threads, checkpoint }: StageExecution): StageTask {
+  const given: Record<string, string | Readonly<Record<string, string>>> = {}
+  for (const [port, { many }] of Object.entries(stage.inputs)) {
+    const value = inputs[port] ?? (many ? {} : undefined)
+    if (value !== undefined) given[port] = value
+  }
+  return { inputs: given, outputs, params, device, threads, checkpoint }
+}

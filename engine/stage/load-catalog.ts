@@ -1,0 +1,207 @@
+/**
+ * @file Finds what is installed and describes it as plain data. The descriptions are kept by the digest of the code
+ * that they came from, so that an unchanged catalog is read without running any plugin's code.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { genericArtifacts } from '../artifacts/generic.ts'
+import type { Diagnostic } from '../diagnostic.ts'
+import { cacheFolder, replaceFile } from './cache-folder.ts'
+import type { ArtifactManifest, Catalog, CompiledModule, StageManifest } from './catalog.ts'
+import { compileAll, importModule } from './compile.ts'
+import { captureConsole } from './console-capture.ts'
+import {
+  artifactsOf,
+  type DeclaredArtifact,
+  type DeclaredStage,
+  type Fault,
+  readArtifact,
+  readStage,
+} from './declaration.ts'
+import { discoverPlugins, type PluginFile } from './discover.ts'
+import { workerEntry } from './worker-entry.ts'
+
+/** What one plugin file declares. */
+interface Declared {
+  readonly stage?: DeclaredStage
+  readonly artifacts: readonly DeclaredArtifact[]
+}
+
+interface Plugin {
+  readonly file: PluginFile
+  readonly module: CompiledModule
+  readonly declared: Declared
+}
+
+/** Raised when manifests gain or change fields. */
+const manifestVersion = 1
+
+/**
+ * @param project Absolute path of the project's root.
+ * @returns Everything that could be loaded; each plugin that could not is a diagnostic.
+ */
+export async function loadCatalog(project: string): Promise<{ catalog: Catalog; diagnostics: Diagnostic[] }> {
+  const found = discoverPlugins(project)
+  const files = [...found.artifacts, ...found.stages]
+  const diagnostics: Diagnostic[] = []
+  const report = (file: PluginFile, fault: Fault) => {
+    diagnostics.push({ severity: 'error', ...fault, file: shownPath(project, file.file) })
+  }
+  // The worker's code is compiled along, so that all code of a run is of one moment.
+  const results = await compileAll([...files, workerEntry])
+  const plugins: Plugin[] = []
+  for (const [index, file] of files.entries()) {
+    const { module, diagnostics: faults } = results[index]!
+    if (module === undefined) {
+      for (const fault of faults)
+        diagnostics.push({ ...fault, file: shownPath(project, fault.file ?? file.file) })
+      continue
+    }
+    const declared = await declaredBy(file, module)
+    if ('faults' in declared) for (const fault of declared.faults) report(file, fault)
+    else plugins.push({ file, module, declared })
+  }
+  const artifacts = collectArtifacts(plugins, report, project)
+  return { catalog: { artifacts, stages: collectStages(plugins, artifacts, report) }, diagnostics }
+}
+
+/** What a plugin prints when it is imported must not get among the output of a command. */
+const toStandardError = { onLog: (_level: string, line: string) => void process.stderr.write(`${line}\n`) }
+
+type Report = (file: PluginFile, fault: Fault) => void
+
+function collectArtifacts(
+  plugins: readonly Plugin[],
+  report: Report,
+  project: string,
+): Map<string, ArtifactManifest> {
+  const artifacts = new Map<string, ArtifactManifest>()
+  for (const { name, kind, description } of genericArtifacts) artifacts.set(name, { name, kind, description })
+  const declaredIn = new Map<string, PluginFile>()
+  for (const { file, module, declared } of plugins) {
+    for (const artifact of declared.artifacts) {
+      if (artifacts.has(artifact.name)) {
+        const other = declaredIn.get(artifact.name)
+        const place = other === undefined ? 'the engine itself' : shownPath(project, other.file)
+        report(file, {
+          code: 'duplicate-artifact',
+          message: `artifact type '${artifact.name}' is also declared by ${place}`,
+          hint: 'give one of them another name',
+        })
+        continue
+      }
+      artifacts.set(artifact.name, { ...artifact, module })
+      declaredIn.set(artifact.name, file)
+    }
+  }
+  for (const [name, file] of declaredIn) {
+    const fault = extensionFault(name, artifacts)
+    if (fault === undefined) continue
+    report(file, fault)
+    artifacts.delete(name)
+  }
+  return artifacts
+}
+
+function extensionFault(name: string, artifacts: ReadonlyMap<string, ArtifactManifest>): Fault | undefined {
+  const { kind } = artifacts.get(name)!
+  const passed = new Set([name])
+  for (let type = artifacts.get(name)?.extends; type !== undefined; type = artifacts.get(type)?.extends) {
+    const general = artifacts.get(type)
+    if (general === undefined) return unknownType(`artifact type '${name}' extends`, type, artifacts)
+    const what = `artifact type '${name}' extends '${type}'`
+    if (passed.has(type)) return { code: 'invalid-artifact', message: `${what}, which extends it in turn` }
+    if (general.kind !== kind)
+      return { code: 'invalid-artifact', message: `${what}, which is a ${general.kind}, not a ${kind}` }
+    passed.add(type)
+  }
+  return undefined
+}
+
+function collectStages(
+  plugins: readonly Plugin[],
+  artifacts: ReadonlyMap<string, ArtifactManifest>,
+  report: Report,
+): Map<string, StageManifest> {
+  const stages = new Map<string, StageManifest>()
+  for (const { file, module, declared } of plugins) {
+    const { stage } = declared
+    if (stage === undefined) continue
+    const faults: Fault[] = []
+    if (stages.has(stage.name)) {
+      const hint = 'rename the folder and the stage: a project cannot replace what comes with Flow'
+      faults.push({ code: 'duplicate-stage', message: `Flow has a stage '${stage.name}' of its own`, hint })
+    }
+    const ports = [
+      ...Object.entries(stage.inputs).map(([port, { types }]) => ({ what: `input '${port}'`, types })),
+      ...Object.entries(stage.outputs).map(([port, { type }]) => ({
+        what: `output '${port}'`,
+        types: [type],
+      })),
+    ]
+    for (const { what, types } of ports) {
+      for (const type of types)
+        if (!artifacts.has(type)) faults.push(unknownType(`${what} has`, type, artifacts))
+    }
+    if (faults.length === 0) stages.set(stage.name, { ...stage, origin: file.origin, module })
+    else for (const fault of faults) report(file, fault)
+  }
+  return stages
+}
+
+function unknownType(what: string, type: string, artifacts: ReadonlyMap<string, unknown>): Fault {
+  const hint = `known types: ${[...artifacts.keys()].sort().join(', ')}; declare others in stages/artifacts/`
+  return { code: 'unknown-artifact', message: `${what} the unknown artifact type '${type}'`, hint }
+}
+
+async function declaredBy(
+  file: PluginFile & { readonly folder?: string },
+  module: CompiledModule,
+): Promise<Declared | { readonly faults: readonly Fault[] }> {
+  const memory = path.join(cacheFolder(), 'manifests', `${module.digest.slice(0, 32)}.json`)
+  const known = readRemembered(memory)
+  if (known?.version === manifestVersion) return known.declared
+  let exports: Readonly<Record<string, unknown>>
+  try {
+    exports = await captureConsole(toStandardError, () => importModule(module))
+  } catch (error) {
+    return { faults: [importFault(error)] }
+  }
+  const declared = readDeclarations(exports, file.folder)
+  if (!('faults' in declared)) replaceFile(memory, JSON.stringify({ version: manifestVersion, declared }))
+  return declared
+}
+
+function readDeclarations(
+  exports: Readonly<Record<string, unknown>>,
+  folder: string | undefined,
+): Declared | { readonly faults: readonly Fault[] } {
+  const read = artifactsOf(exports).map(readArtifact)
+  const faults = read.flatMap((artifact) => ('name' in artifact ? [] : artifact))
+  const artifacts = read.filter((artifact) => 'name' in artifact)
+  if (folder === undefined) return faults.length > 0 ? { faults } : { artifacts }
+  const stage = readStage(exports.default, folder)
+  if ('name' in stage) return faults.length > 0 ? { faults } : { stage, artifacts }
+  return { faults: [...faults, ...stage] }
+}
+
+function importFault(error: unknown): Fault {
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  const place = error instanceof Error ? /^\s+at .*$/m.exec(error.stack ?? '')?.[0].trim() : undefined
+  const fault = { code: 'plugin-import', message: `the file throws when it is imported: ${message}` }
+  return place === undefined ? fault : { ...fault, hint: place }
+}
+
+function readRemembered(file: string): { readonly version: number; readonly declared: Declared } | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as { version: number; declared: Declared }
+  } catch {
+    return undefined
+  }
+}
+
+/** As a user of the project would write it. */
+function shownPath(project: string, file: string): string {
+  const shown = path.relative(fs.realpathSync(project), file)
+  return shown.startsWith('..') ? file : shown
+}

@@ -1,0 +1,63 @@
+/** @file What the engine and a stage's worker process say to each other over IPC. */
+import type { JsonObject } from '../identity.ts'
+import type { Progress } from './define.ts'
+import { isStageFailure, StageFailure, type StageFailureDetails } from './failure.ts'
+
+/** What a stage is given, as plain data. */
+export interface StageTask {
+  readonly inputs: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly outputs: Readonly<Record<string, string>>
+  readonly params: JsonObject
+  readonly device: string
+  readonly threads: number
+  readonly checkpoint: string
+}
+
+export type LogLevel = 'info' | 'warning'
+
+export type ToWorker =
+  | {
+      readonly type: 'run'
+      /** Absolute path of the stage's compiled module. */
+      readonly bundle: string
+      readonly task: StageTask
+      /** How long the stage may go on after a cancel or the engine's death. */
+      readonly graceMs: number
+    }
+  | { readonly type: 'cancel' }
+
+export type FromWorker =
+  | { readonly type: 'progress'; readonly progress: Progress }
+  | { readonly type: 'log'; readonly level: LogLevel; readonly message: string }
+  | { readonly type: 'finished' }
+  | { readonly type: 'failed'; readonly error: CarriedError }
+
+/** An error on its way between processes. */
+export interface CarriedError {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+  /** Of a `StageFailure`. */
+  readonly details?: StageFailureDetails
+}
+
+export function carry(error: unknown): CarriedError {
+  if (!(error instanceof Error)) return { name: 'Error', message: `thrown: ${String(error)}` }
+  const { name, message } = error
+  const stack = stackWithCauses(error)
+  const base = { name, message, ...(stack !== undefined && { stack }) }
+  return isStageFailure(error) ? { ...base, details: error.details } : base
+}
+
+/** A `StageFailure` comes out as one; any other error keeps its name, and each the stack of where it was thrown. */
+export function uncarry({ name, message, stack, details }: CarriedError): Error {
+  const error =
+    details === undefined ? Object.assign(new Error(message), { name }) : new StageFailure(details)
+  if (stack !== undefined) error.stack = stack
+  return error
+}
+
+function stackWithCauses(error: Error): string | undefined {
+  if (!(error.cause instanceof Error) || error.cause === error) return error.stack
+  return `${error.stack}\nCaused by: ${stackWithCauses(error.cause)}`
+}

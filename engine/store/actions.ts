@@ -1,0 +1,40 @@
+/** @file Action records: that a key is done, and what came of it. No record, not done. */
+import type { CacheKey } from '../identity.ts'
+import { writeAtomically } from './atomic-write.ts'
+import type { Layout } from './layout.ts'
+import type { Owner } from './owner.ts'
+import type { Quarantine } from './quarantine.ts'
+import { type ActionRecord, RECORD_SCHEMA } from './record.ts'
+import { readSealed, seal } from './sealed-json.ts'
+
+export type ReadRecord =
+  | { readonly state: 'found'; readonly record: ActionRecord }
+  | { readonly state: 'absent' | 'damaged' }
+
+export class Actions {
+  readonly #layout: Layout
+  readonly #owner: Owner
+  readonly #quarantine: Quarantine
+
+  constructor(layout: Layout, owner: Owner, quarantine: Quarantine) {
+    this.#layout = layout
+    this.#owner = owner
+    this.#quarantine = quarantine
+  }
+
+  /** A damaged record is quarantined. Says nothing about the blobs that a record names. */
+  async read(key: CacheKey): Promise<ReadRecord> {
+    const path = this.#layout.action(key)
+    const sealed = readSealed(path)
+    if (sealed.state === 'absent') return { state: 'absent' }
+    const record = sealed.state === 'whole' ? (sealed.value as ActionRecord) : undefined
+    if (record?.schema === RECORD_SCHEMA && record.key === key) return { state: 'found', record }
+    await this.#quarantine.take(path)
+    return { state: 'damaged' }
+  }
+
+  /** The caller has synced every blob that the record names. */
+  async write(record: ActionRecord): Promise<void> {
+    await writeAtomically(this.#layout.action(record.key), seal(record), await this.#owner.temporary())
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * @file How a finished attempt becomes a result. Order: outputs hashed and synced in private, renamed into the blobs,
+ * those folders synced, the record renamed in last. A crash at any point leaves either the whole result or none.
+ */
+import { lstatSync, statSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { cacheKey, type KeyPreimage } from '../fingerprint/key.ts'
+import type { FileHash } from '../fingerprint/stat-cache.ts'
+import type { ValueKind } from '../fingerprint/value.ts'
+import type { CacheKey } from '../identity.ts'
+import { StageFailure } from '../stage/failure.ts'
+import type { Actions } from './actions.ts'
+import type { Attempt, Attempts } from './attempts.ts'
+import { type Blobs, syncFolders, type UnsyncedFolders } from './blobs.ts'
+import type { Layout } from './layout.ts'
+import { withLock } from './lock.ts'
+import type { Lookups } from './lookups.ts'
+import type { Owner } from './owner.ts'
+import { type ActionRecord, RECORD_SCHEMA, type RecordedOutput } from './record.ts'
+import type { Trees } from './trees.ts'
+
+export interface CommitDetails {
+  /** Its key must be the attempt's. */
+  readonly preimage: KeyPreimage
+  /** Every output port, with the artifact type and its kind. */
+  readonly outputs: Readonly<Record<string, { readonly type: string; readonly kind: ValueKind }>>
+  /** ISO 8601, when the stage began. */
+  readonly startedAt: string
+  readonly durationMs: number
+  /** What it ran on. */
+  readonly device?: string | undefined
+  /** Replace an earlier result of the key. Default: false. */
+  readonly refresh?: boolean
+}
+
+export interface CommittedRecord extends ActionRecord {
+  /** Ports whose bytes are not those of the key's earlier result: the stage is not deterministic. */
+  readonly differs: readonly string[]
+}
+
+export class Commits {
+  readonly #layout: Layout
+  readonly #owner: Owner
+  readonly #blobs: Blobs
+  readonly #trees: Trees
+  readonly #actions: Actions
+  readonly #lookups: Lookups
+  readonly #attempts: Attempts
+
+  constructor(
+    layout: Layout,
+    owner: Owner,
+    blobs: Blobs,
+    trees: Trees,
+    actions: Actions,
+    lookups: Lookups,
+    attempts: Attempts,
+  ) {
+    this.#layout = layout
+    this.#owner = owner
+    this.#blobs = blobs
+    this.#trees = trees
+    this.#actions = actions
+    this.#lookups = lookups
+    this.#attempts = attempts
+  }
+
+  /** Number of the result that an attempt begun now would make. */
+  async nextGeneration(key: CacheKey): Promise<number> {
+    const earlier = await this.#actions.read(key)
+    return earlier.state === 'found' ? earlier.record.generation + 1 : 1
+  }
+
+  async commit(attempt: Attempt, details: CommitDetails): Promise<CommittedRecord> {
+    if (cacheKey(details.preimage) !== attempt.key)
+      throw new Error(`attempt ${attempt.id} was begun for another key`)
+    const outputs: Record<string, RecordedOutput> = {}
+    const unsynced: UnsyncedFolders = new Set()
+    for (const [port, { type, kind }] of Object.entries(details.outputs)) {
+      outputs[port] = { type, kind, ...(await this.#takeOutput(attempt, port, kind, unsynced)) }
+    }
+    await syncFolders(unsynced)
+    // Two processes may finish the same key at once: the first one's result is the key's result.
+    const committed = await withLock(
+      this.#layout,
+      this.#owner,
+      this.#layout.lock(`record-${attempt.key}`),
+      () => this.#record(attempt, details, outputs),
+    )
+    await this.#attempts.finish(attempt)
+    return committed
+  }
+
+  async #takeOutput(
+    attempt: Attempt,
+    port: string,
+    kind: ValueKind,
+    unsynced: UnsyncedFolders,
+  ): Promise<FileHash> {
+    const path = attempt.outputPath(port)
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats === undefined) {
+      throw new StageFailure({
+        code: 'output-missing',
+        message: `the stage returned without writing its output ${port}`,
+        hint: `it must create a ${kind} at \`outputs.${port}\``,
+      })
+    }
+    if (kind === 'file' ? !stats.isFile() : !stats.isDirectory()) {
+      const found = stats.isDirectory()
+        ? 'a folder'
+        : stats.isFile()
+          ? 'a file'
+          : 'neither a file nor a folder'
+      throw new StageFailure({
+        code: 'output-kind',
+        message: `the stage wrote ${found} as its output ${port}, which is a ${kind}`,
+      })
+    }
+    if (kind === 'folder') return this.#trees.takeFolder(path, unsynced)
+    return this.#blobs.takeFile(path, stats.nlink > 1 || lstatSync(path).isSymbolicLink(), unsynced)
+  }
+
+  async #record(
+    attempt: Attempt,
+    details: CommitDetails,
+    outputs: Readonly<Record<string, RecordedOutput>>,
+  ): Promise<CommittedRecord> {
+    const { preimage, startedAt, durationMs, device, refresh = false } = details
+    const earlier = await this.#actions.read(attempt.key)
+    const differs = earlier.state === 'found' ? differingPorts(earlier.record, outputs) : []
+    if (earlier.state === 'found' && !refresh && (await this.#lookups.damages(earlier.record)).length === 0) {
+      return { ...earlier.record, differs }
+    }
+    await this.#keepLog(attempt)
+    const record: ActionRecord = {
+      schema: RECORD_SCHEMA,
+      key: attempt.key,
+      preimage,
+      outputs,
+      generation: earlier.state === 'found' ? earlier.record.generation + 1 : 1,
+      startedAt,
+      createdAt: new Date().toISOString(),
+      durationMs,
+      ...(device === undefined ? {} : { device }),
+    }
+    await this.#actions.write(record)
+    return { ...record, differs }
+  }
+
+  async #keepLog(attempt: Attempt): Promise<void> {
+    const log = this.#layout.log(attempt.key)
+    await mkdir(dirname(log), { recursive: true })
+    await rm(log, { force: true })
+    await rename(attempt.log, log)
+  }
+}
+
+function differingPorts(earlier: ActionRecord, outputs: Readonly<Record<string, RecordedOutput>>): string[] {
+  return Object.keys(outputs).filter((port) => earlier.outputs[port]?.hash !== outputs[port]?.hash)
+}

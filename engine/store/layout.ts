@@ -1,0 +1,113 @@
+/**
+ * @file Where everything lies under `.flow/`.
+ *
+ *     layout.json              version of this very arrangement
+ *     stat-cache               content hashes of unchanged files
+ *     blobs/ab/<hash>          bytes by their sha256, read-only; folders as their listing
+ *     actions/ab/<key>.json    action records: written last, they say that a key is done
+ *     logs/ab/<key>.log        what the stage said while it made the record's outputs
+ *     views/<hash>/            folders built from blobs for stages to read
+ *     attempts/<owner>-<id>/   private folders of stages that run now
+ *     checkpoints/<key>/       in-stage checkpoints, which outlive a crash
+ *     failures/<id>/           log and partial outputs of the latest failures
+ *     quarantine/              what was found damaged
+ *     ledger/<id>.json         what was written where outside the store
+ *     last-runs/<id>/          per workflow file and node, what its latest run was made of
+ *     marks/ab/<id>            contents that passed a validator
+ *     owners/ locks/ tmp/      who is alive, who holds what, files not yet in place
+ */
+import { join } from 'node:path'
+import { sha256 } from '../fingerprint/hash.ts'
+import type { CacheKey, ContentHash } from '../identity.ts'
+
+export const LAYOUT_VERSION = 1
+
+export class Layout {
+  /** Absolute path of `.flow`. */
+  readonly root: string
+  readonly version: string
+  readonly statCache: string
+  readonly blobs: string
+  readonly actions: string
+  readonly logs: string
+  readonly views: string
+  readonly attempts: string
+  readonly checkpoints: string
+  readonly failures: string
+  readonly quarantine: string
+  readonly ledger: string
+  readonly lastRuns: string
+  readonly marks: string
+  readonly owners: string
+  readonly locks: string
+  readonly tmp: string
+
+  constructor(root: string) {
+    this.root = root
+    this.version = join(root, 'layout.json')
+    this.statCache = join(root, 'stat-cache')
+    this.blobs = join(root, 'blobs')
+    this.actions = join(root, 'actions')
+    this.logs = join(root, 'logs')
+    this.views = join(root, 'views')
+    this.attempts = join(root, 'attempts')
+    this.checkpoints = join(root, 'checkpoints')
+    this.failures = join(root, 'failures')
+    this.quarantine = join(root, 'quarantine')
+    this.ledger = join(root, 'ledger')
+    this.lastRuns = join(root, 'last-runs')
+    this.marks = join(root, 'marks')
+    this.owners = join(root, 'owners')
+    this.locks = join(root, 'locks')
+    this.tmp = join(root, 'tmp')
+  }
+
+  /** All folders, to be made when a store is opened. */
+  get folders(): readonly string[] {
+    return [
+      ...[this.blobs, this.actions, this.logs, this.views, this.attempts, this.checkpoints, this.failures],
+      ...[this.quarantine, this.ledger, this.lastRuns, this.marks, this.owners, this.locks, this.tmp],
+    ]
+  }
+
+  blob(hash: ContentHash): string {
+    return join(this.blobs, hash.slice(0, 2), hash)
+  }
+
+  action(key: CacheKey): string {
+    return join(this.actions, key.slice(0, 2), `${key}.json`)
+  }
+
+  log(key: CacheKey): string {
+    return join(this.logs, key.slice(0, 2), `${key}.log`)
+  }
+
+  view(tree: ContentHash): string {
+    return join(this.views, tree)
+  }
+
+  checkpoint(key: CacheKey): string {
+    return join(this.checkpoints, key)
+  }
+
+  lock(name: string): string {
+    return join(this.locks, name)
+  }
+
+  /** `destination` as the ledger names it. */
+  ledgerId(destination: string): string {
+    return sha256(destination)
+  }
+
+  ledgerEntry(destination: string): string {
+    return join(this.ledger, `${this.ledgerId(destination)}.json`)
+  }
+
+  lastRun(workflowFile: string, node: string): string {
+    return join(this.lastRuns, sha256(workflowFile).slice(0, 16), `${sha256(node).slice(0, 32)}.json`)
+  }
+
+  mark(id: string): string {
+    return join(this.marks, id.slice(0, 2), id)
+  }
+}

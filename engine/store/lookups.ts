@@ -1,0 +1,54 @@
+/** @file Whether an earlier result may be reused: only where every byte of it is whole. */
+import type { CacheKey } from '../identity.ts'
+import type { Actions } from './actions.ts'
+import type { ActionRecord } from './record.ts'
+import type { Trees } from './trees.ts'
+
+export type LookupResult =
+  | { readonly record: ActionRecord; readonly reason?: undefined }
+  | {
+      readonly record?: undefined
+      /** One line: "no earlier result", "output adapter: adapter_config.json is missing". */
+      readonly reason: string
+      /** There was a result, and it was lost or damaged. */
+      readonly damaged: boolean
+    }
+
+export class Lookups {
+  readonly #actions: Actions
+  readonly #trees: Trees
+
+  constructor(actions: Actions, trees: Trees) {
+    this.#actions = actions
+    this.#trees = trees
+  }
+
+  async lookup(key: CacheKey): Promise<LookupResult> {
+    const read = await this.#actions.read(key)
+    switch (read.state) {
+      case 'absent':
+        return { reason: 'no earlier result', damaged: false }
+      case 'damaged':
+        return { reason: 'the record of the earlier result was damaged', damaged: true }
+      case 'found': {
+        const damages = await this.damages(read.record)
+        if (damages.length === 0) return { record: read.record }
+        const more = damages.length > 1 ? ` (and ${damages.length - 1} more)` : ''
+        return { reason: `${damages[0]} in the store${more}`, damaged: true }
+      }
+      default:
+        return read satisfies never
+    }
+  }
+
+  /** All of them, so that one pass quarantines every damaged blob. */
+  async damages(record: ActionRecord): Promise<string[]> {
+    const damages: string[] = []
+    for (const [port, { hash, kind, sizeBytes }] of Object.entries(record.outputs)) {
+      for (const damage of await this.#trees.check(hash, kind, sizeBytes)) {
+        damages.push(kind === 'file' ? `output ${port} ${damage}` : `output ${port}: ${damage}`)
+      }
+    }
+    return damages
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * @file The store: everything the engine keeps between runs. A thin front: each promise is kept in the file of its
+ * own concept.
+ */
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Diagnostic } from '../diagnostic.ts'
+import type { KeyPreimage } from '../fingerprint/key.ts'
+import { type FileHash, StatCache, type StatCacheOptions } from '../fingerprint/stat-cache.ts'
+import { hashValue, type ValueKind } from '../fingerprint/value.ts'
+import type { CacheKey, ContentHash } from '../identity.ts'
+import { StageFailure, type StageFailureDetails } from '../stage/failure.ts'
+import { Actions } from './actions.ts'
+import { writeAtomically } from './atomic-write.ts'
+import { type Attempt, Attempts, type KeptFailure } from './attempts.ts'
+import { Blobs } from './blobs.ts'
+import { Checkpoints } from './checkpoints.ts'
+import { type CommitDetails, Commits, type CommittedRecord } from './commits.ts'
+import { Destinations, type Materialised } from './destinations.ts'
+import { type LastRun, LastRuns } from './last-runs.ts'
+import { LAYOUT_VERSION, Layout } from './layout.ts'
+import { Ledger } from './ledger.ts'
+import { type LookupResult, Lookups } from './lookups.ts'
+import { ValidationMarks } from './marks.ts'
+import { Owner } from './owner.ts'
+import { Quarantine } from './quarantine.ts'
+import { readSealed, seal } from './sealed-json.ts'
+import { sweep } from './sweep.ts'
+import { Trees } from './trees.ts'
+import { Views } from './views.ts'
+
+export type { Attempt, KeptFailure } from './attempts.ts'
+export type { CommitDetails, CommittedRecord } from './commits.ts'
+export type { Materialised } from './destinations.ts'
+export type { LastRun } from './last-runs.ts'
+export type { LookupResult } from './lookups.ts'
+export type { ActionRecord, RecordedOutput } from './record.ts'
+
+export type Recheck = { readonly whole: true } | { readonly whole: false; readonly reason: string }
+
+export class Store {
+  /** Absolute path of the project: the parent of `.flow`. */
+  readonly project: string
+  readonly statCache: StatCache
+  readonly layout: Layout
+  readonly #owner: Owner
+  readonly #trees: Trees
+  readonly #views: Views
+  readonly #attempts: Attempts
+  readonly #lookups: Lookups
+  readonly #commits: Commits
+  readonly #destinations: Destinations
+  readonly #marks: ValidationMarks
+  readonly #lastRuns: LastRuns
+  readonly #blobs: Blobs
+
+  private constructor(layout: Layout, owner: Owner, options: StatCacheOptions) {
+    this.layout = layout
+    this.project = dirname(layout.root)
+    this.#owner = owner
+    this.statCache = new StatCache(layout.statCache, options)
+    const quarantine = new Quarantine(layout, owner)
+    this.#blobs = new Blobs(layout, this.statCache, owner, quarantine)
+    this.#trees = new Trees(this.#blobs)
+    this.#views = new Views(layout, this.statCache, owner, this.#blobs, this.#trees)
+    const actions = new Actions(layout, owner, quarantine)
+    this.#lookups = new Lookups(actions, this.#trees)
+    this.#attempts = new Attempts(layout, owner, new Checkpoints(layout, owner))
+    this.#commits = new Commits(
+      layout,
+      owner,
+      this.#blobs,
+      this.#trees,
+      actions,
+      this.#lookups,
+      this.#attempts,
+    )
+    const ledger = new Ledger(layout, owner, this.project)
+    this.#destinations = new Destinations(layout, this.statCache, owner, this.#blobs, this.#trees, ledger)
+    this.#marks = new ValidationMarks(layout)
+    this.#lastRuns = new LastRuns(layout, owner)
+  }
+
+  /**
+   * Opens the store in `flowFolder` (`<project>/.flow`), made where it is missing, and removes what dead processes left.
+   * Throws a `StageFailure` (`store-version`) for a store of another layout.
+   */
+  static async open(flowFolder: string, options: StatCacheOptions = {}): Promise<Store> {
+    const layout = new Layout(resolve(flowFolder))
+    for (const folder of layout.folders) mkdirSync(folder, { recursive: true })
+    const owner = new Owner(layout)
+    await checkVersion(layout, owner)
+    await sweep(layout, owner)
+    return new Store(layout, owner, options)
+  }
+
+  /** Of a user's own file or folder; a relative path is taken from the project. Throws a `StageFailure`. */
+  hashValue(path: string, kind: ValueKind): Promise<FileHash> {
+    return hashValue(resolve(this.project, path), kind, this.statCache)
+  }
+
+  /** The record of `key` if every byte that it names is whole; otherwise why not, and what is damaged is quarantined. */
+  lookup(key: CacheKey): Promise<LookupResult> {
+    return this.#lookups.lookup(key)
+  }
+
+  /** A private folder for a stage to write in. End it by `commit`, `abandon` or `discard`. */
+  async begin(key: CacheKey): Promise<Attempt> {
+    return this.#attempts.begin(key, await this.#commits.nextGeneration(key))
+  }
+
+  /**
+   * Takes the outputs, which have been validated, into the store; the record is written last. An earlier whole record of
+   * the key stays unless `refresh` is set; either way `differs` names the ports whose bytes differ from it.
+   * Throws a `StageFailure` where an output is missing, of the wrong kind or not hashable; then `abandon` the attempt.
+   */
+  commit(attempt: Attempt, details: CommitDetails): Promise<CommittedRecord> {
+    return this.#commits.commit(attempt, details)
+  }
+
+  /** Keeps log and partial outputs of a failed attempt aside (a bounded number), never reusable. */
+  abandon(attempt: Attempt, failure: StageFailureDetails): Promise<KeptFailure> {
+    return this.#attempts.keepFailure(attempt, failure)
+  }
+
+  /** Ends an attempt that nobody needs to look at (cancelled): only its checkpoint stays. */
+  discard(attempt: Attempt): Promise<void> {
+    return this.#attempts.discard(attempt)
+  }
+
+  /** Absolute path at which a stage can read a value; read-only. Throws a `StageFailure` (`value-damaged`). */
+  async valuePath(hash: ContentHash, kind: ValueKind): Promise<string> {
+    await this.#demandWhole(hash, kind)
+    return kind === 'file' ? this.#blobs.path(hash) : this.#views.of(hash)
+  }
+
+  /**
+   * To be called after a stage has read `valuePath(hash, kind)`: whether it left the value as it was. What it damaged is
+   * quarantined, so that the node that made it runs again; a view is rebuilt when next asked for.
+   */
+  async recheck(hash: ContentHash, kind: ValueKind): Promise<Recheck> {
+    const [damage] = await this.#trees.check(hash, kind)
+    if (damage !== undefined) return { whole: false, reason: damage }
+    const reason = kind === 'folder' ? await this.#views.difference(hash) : undefined
+    return reason === undefined ? { whole: true } : { whole: false, reason }
+  }
+
+  /**
+   * Writes a value to a path of the user's (relative to the project, or absolute). A destination that already holds it is
+   * left alone; one that holds what the engine did not write is a fault, and untouched.
+   */
+  async materialise(hash: ContentHash, kind: ValueKind, destination: string): Promise<Materialised> {
+    await this.#demandWhole(hash, kind)
+    return this.#destinations.materialise({ hash, kind }, resolve(this.project, destination))
+  }
+
+  /** The fault that materialising would meet; `wanted` is the value where it is known already. Writes nothing. */
+  checkDestination(
+    destination: string,
+    wanted?: { readonly hash: ContentHash; readonly kind: ValueKind },
+  ): Promise<Diagnostic | undefined> {
+    return this.#destinations.check(resolve(this.project, destination), wanted)
+  }
+
+  /** The log of the stage that made the record of `key`; the file may not exist. */
+  logPath(key: CacheKey): string {
+    return this.layout.log(key)
+  }
+
+  /** What the latest run of a node was made of, done or failed; `workflowFile` relative to the project. */
+  async lastRun(workflowFile: string, node: string): Promise<LastRun | undefined> {
+    return this.#lastRuns.read(workflowFile, node)
+  }
+
+  rememberRun(workflowFile: string, node: string, preimage: KeyPreimage): Promise<void> {
+    return this.#lastRuns.remember(workflowFile, node, preimage)
+  }
+
+  async isValidated(type: string, codeDigest: string, hash: ContentHash): Promise<boolean> {
+    return this.#marks.isValidated(type, codeDigest, hash)
+  }
+
+  markValidated(type: string, codeDigest: string, hash: ContentHash): Promise<void> {
+    return this.#marks.markValidated(type, codeDigest, hash)
+  }
+
+  /** Writes the stat cache. Attempts that have not ended are left to the next sweep. */
+  async close(): Promise<void> {
+    // A full disk costs the next run some hashing; it must not fail this one.
+    await this.statCache.flush().catch(() => undefined)
+    await this.#owner.release()
+  }
+
+  async #demandWhole(hash: ContentHash, kind: ValueKind): Promise<void> {
+    const [damage] = await this.#trees.check(hash, kind)
+    if (damage === undefined) return
+    throw new StageFailure({
+      code: 'value-damaged',
+      message: `a ${kind} in the store is no longer whole: ${damage}`,
+      hint: 'run again: the node that made it will be rerun',
+      retryable: true,
+    })
+  }
+}
+
+async function checkVersion(layout: Layout, owner: Owner): Promise<void> {
+  const sealed = readSealed(layout.version)
+  if (sealed.state === 'whole') {
+    const { layout: version } = sealed.value as { readonly layout: number }
+    if (version === LAYOUT_VERSION) return
+    throw new StageFailure({
+      code: 'store-version',
+      message: `${layout.root} has store layout ${version}, and this version of Flow reads layout ${LAYOUT_VERSION}`,
+      hint: `use the version of Flow that made it, or delete ${layout.root} to begin anew`,
+    })
+  }
+  // Absent in a new store; damaged, its content is known all the same: no other layout exists under this seal.
+  await writeAtomically(layout.version, seal({ layout: LAYOUT_VERSION }), await owner.temporary())
+}

@@ -1,0 +1,40 @@
+/** @file Removes what dead processes left behind: their attempts, temporary files, locks, and their owners' files. */
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Layout } from './layout.ts'
+import { breakLock, holderOf } from './lock.ts'
+import { forgetOwner, isOwnerAlive, listOwners, type Owner, ownerOf } from './owner.ts'
+
+export interface Swept {
+  /** Ids of the attempts that were removed. */
+  readonly attempts: readonly string[]
+}
+
+export async function sweep(layout: Layout, owner: Owner): Promise<Swept> {
+  // Listed first: an owner registers before it makes anything, so whoever is missing here but has made something
+  // that is listed below is asked again by `isDead`.
+  const owners = await listOwners(layout)
+  const verdicts = new Map<string, boolean>()
+  const isDead = (id: string): boolean => {
+    const dead = verdicts.get(id) ?? !isOwnerAlive(layout, id)
+    verdicts.set(id, dead)
+    return dead
+  }
+
+  const attempts: string[] = []
+  for (const folder of [layout.attempts, layout.tmp]) {
+    for (const name of await readdir(folder)) {
+      if (!isDead(ownerOf(name))) continue
+      await rm(join(folder, name), { recursive: true, force: true })
+      if (folder === layout.attempts) attempts.push(name)
+    }
+  }
+  for (const name of await readdir(layout.locks)) {
+    const path = layout.lock(name)
+    const holder = holderOf(path)
+    if (holder !== undefined && isDead(holder)) await breakLock(owner, path, holder)
+  }
+  // Last: an owner without a file is dead to all.
+  for (const id of owners) if (isDead(id)) await forgetOwner(layout, id)
+  return { attempts }
+}

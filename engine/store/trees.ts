@@ -1,0 +1,64 @@
+/** @file Folders in the store: each file a blob, and the listing of them a blob too. */
+import { readFileSync } from 'node:fs'
+import type { FileHash } from '../fingerprint/stat-cache.ts'
+import { listTree, parseTree, type TreeEntry, walkTree } from '../fingerprint/tree.ts'
+import type { ValueKind } from '../fingerprint/value.ts'
+import type { ContentHash } from '../identity.ts'
+import type { Blobs, UnsyncedFolders } from './blobs.ts'
+
+/** What is wrong with a value, in a few words: "model.safetensors is missing". */
+export type Damage = string
+
+export class Trees {
+  readonly #blobs: Blobs
+
+  constructor(blobs: Blobs) {
+    this.#blobs = blobs
+  }
+
+  /** Takes the files below `root`, which is then a shell to be deleted. */
+  async takeFolder(root: string, unsynced: UnsyncedFolders): Promise<FileHash> {
+    const entries: TreeEntry[] = []
+    // Links must be read before the files that they lead to are moved away.
+    const walked = walkTree(root).sort((a, b) => rank(a) - rank(b))
+    for (const entry of walked) {
+      if (entry.kind === 'folder') {
+        entries.push(entry)
+        continue
+      }
+      const taken = await this.#blobs.takeFile(entry.location, entry.shared, unsynced)
+      entries.push({ kind: 'file', path: entry.path, executable: entry.executable, ...taken })
+    }
+    const listing = listTree(entries)
+    await this.#blobs.putText(listing.text, unsynced)
+    return { hash: listing.hash, sizeBytes: listing.sizeBytes }
+  }
+
+  /** The entries of a folder whose listing is known to be whole. */
+  read(hash: ContentHash): readonly TreeEntry[] {
+    const entries = parseTree(readFileSync(this.#blobs.path(hash), 'utf8'))
+    if (entries === undefined) throw new Error(`blob ${hash} is not the listing of a folder`)
+    return entries
+  }
+
+  /** Everything that is wrong with the blobs of a value. Damaged ones have been quarantined. */
+  async check(hash: ContentHash, kind: ValueKind, sizeBytes?: number): Promise<Damage[]> {
+    if (kind === 'file') {
+      const state = await this.#blobs.check(hash, sizeBytes)
+      return state === 'whole' ? [] : [`is ${state}`]
+    }
+    const state = await this.#blobs.check(hash)
+    if (state !== 'whole') return [`has a listing that is ${state}`]
+    const damages: Damage[] = []
+    for (const entry of this.read(hash)) {
+      if (entry.kind === 'folder') continue
+      const state = await this.#blobs.check(entry.hash, entry.sizeBytes)
+      if (state !== 'whole') damages.push(`${entry.path} is ${state}`)
+    }
+    return damages
+  }
+}
+
+function rank(entry: { readonly kind: string; readonly shared?: boolean }): number {
+  return entry.kind === 'file' && entry.shared === true ? 0 : 1
+}

@@ -1,0 +1,46 @@
+/** @file The whole live view: warnings above, one row a node, a line about the run below. */
+import { Box, Static, Text, useStdout } from 'ink'
+import { useSyncExternalStore } from 'react'
+import { useClock } from '../hooks/use-clock.ts'
+import type { ViewSource } from '../live.ts'
+import { durationText } from '../quantities.ts'
+import type { RunView } from '../view-model.ts'
+import { visibleNodes } from '../visible-nodes.ts'
+import { NodeRow } from './node-row.tsx'
+
+export function RunScreen({ source }: { readonly source: ViewSource }) {
+  const view = useSyncExternalStore(source.subscribe, source.view)
+  const nowMs = useClock()
+  const { stdout } = useStdout()
+  const { nodes, hidden } = visibleNodes(view.nodes, (stdout.rows ?? 24) - 4)
+  const nameWidth = Math.max(0, ...view.nodes.map((node) => node.node.length))
+  return (
+    <>
+      <Static items={[...view.warnings]}>
+        {(warning, index) => (
+          <Text key={index} color="yellow">
+            warning: {warning}
+          </Text>
+        )}
+      </Static>
+      <Box flexDirection="column">
+        <Text>
+          <Text bold>{view.workflow}</Text>
+          <Text dimColor>
+            {' '}
+            {view.file} {durationText(view.finished?.durationMs ?? Math.max(0, nowMs - view.startedAtMs))}
+          </Text>
+        </Text>
+        {nodes.map((node) => (
+          <NodeRow key={node.node} node={node} nowMs={nowMs} nameWidth={nameWidth} />
+        ))}
+        {hidden > 0 && <Text dimColor>{hiddenText(view, hidden)}</Text>}
+      </Box>
+    </>
+  )
+}
+
+function hiddenText(view: RunView, hidden: number): string {
+  const waiting = view.nodes.filter((node) => node.state === 'waiting').length
+  return `  and ${hidden} more (${waiting} waiting in all)`
+}

@@ -1,0 +1,116 @@
+/** @file One line an event, for logs and pipes. Progress is thinned out; a silent node is mentioned all the same. */
+import type { FlowEvent } from '../events/event.ts'
+import type { NodeId } from '../identity.ts'
+import type { RunDisplay } from './display.ts'
+import { progressText } from './progress-text.ts'
+import { countText, durationText } from './quantities.ts'
+import { failureLines, outputText, summaryLines } from './summary.ts'
+import { emptyRunView, type NodeView, type RunView, reduceRunView } from './view-model.ts'
+
+export interface PlainOptions {
+  readonly write: (text: string) => void
+  /** Only failures and the last line. @default false */
+  readonly quiet?: boolean
+  /** Least time between two progress lines of a node. @default 3000 */
+  readonly progressEveryMs?: number
+  /** A running node that has not been heard of for this long is mentioned. @default 20000 */
+  readonly silenceMs?: number
+  /** @default Date.now */
+  readonly nowMs?: () => number
+}
+
+export function plainDisplay(options: PlainOptions): RunDisplay {
+  const { write, quiet = false, progressEveryMs = 3000, silenceMs = 20_000, nowMs = Date.now } = options
+  let view: RunView = emptyRunView
+  /** Lines of reused nodes wait for something else to happen: a run that does nothing says so in one line. */
+  let held: string[] = []
+  const printedAtMs = new Map<NodeId, number>()
+
+  const print = (...lines: readonly string[]) => {
+    for (const line of lines) write(`${line}\n`)
+  }
+  const printNode = (id: NodeId, text: string) => {
+    if (quiet) return
+    print(...held, nodeLine(view, id, text))
+    held = []
+    printedAtMs.set(id, nowMs())
+  }
+
+  const onEvent = (event: FlowEvent) => {
+    view = reduceRunView(view, event, nowMs())
+    switch (event.type) {
+      case 'run-started':
+        if (!quiet) held.push(`${event.workflow} (${event.file}): ${countText(event.nodes.length, 'node')}`)
+        return
+      case 'node-started':
+        return printNode(event.node, `running: ${event.reason}`)
+      case 'node-progress': {
+        const complete = event.total !== undefined && event.step >= event.total
+        const since = nowMs() - (printedAtMs.get(event.node) ?? 0)
+        if (complete || since >= progressEveryMs)
+          printNode(event.node, progressText(nodeOf(view, event.node)))
+        return
+      }
+      case 'node-log':
+        return printNode(event.node, event.level === 'warning' ? `warning: ${event.message}` : event.message)
+      case 'node-finished': {
+        if (event.outcome === 'reused') {
+          held.push(nodeLine(view, event.node, `reused: ${event.reason ?? 'up to date'}`))
+          return
+        }
+        const outputs = Object.entries(event.outputs).map(([port, output]) => outputText(port, output))
+        const note = event.reason === undefined ? '' : ` (${event.reason})`
+        return printNode(
+          event.node,
+          `done in ${durationText(event.durationMs)}${note}: ${outputs.join('; ')}`,
+        )
+      }
+      case 'node-failed':
+        if (quiet) return
+        printNode(event.node, `failed after ${durationText(event.durationMs)}`)
+        print(...failureLines(nodeOf(view, event.node)))
+        if (event.failure.stack !== undefined) print(event.failure.stack)
+        return
+      case 'node-skipped':
+        if (event.because !== 'not-selected')
+          printNode(event.node, `skipped: ${nodeOf(view, event.node).reason}`)
+        return
+      case 'warning':
+        print(`warning: ${event.message}${event.hint === undefined ? '' : `\n  hint: ${event.hint}`}`)
+        return
+      case 'run-finished': {
+        const lines = summaryLines(view)
+        const calm = event.ok && quiet
+        return print(...(calm ? lines.slice(0, 1) : lines))
+      }
+      default:
+        return event satisfies never
+    }
+  }
+
+  const heartbeat = setInterval(() => {
+    const now = nowMs()
+    for (const node of view.nodes) {
+      if (node.state !== 'running') continue
+      const quietSince = Math.max(node.heardAtMs ?? now, printedAtMs.get(node.node) ?? 0)
+      if (now - quietSince < silenceMs) continue
+      const last = progressText(node)
+      const running = `still running, ${durationText(now - (node.startedAtMs ?? now))}`
+      printNode(node.node, last === '' ? running : `${running}; last: ${last}`)
+    }
+  }, 1000)
+  heartbeat.unref()
+
+  return { onEvent, close: async () => clearInterval(heartbeat) }
+}
+
+function nodeOf(view: RunView, id: NodeId): NodeView {
+  const node = view.nodes.find((candidate) => candidate.node === id)
+  if (node === undefined) throw new Error(`event of a node that the run does not have: ${id}`)
+  return node
+}
+
+function nodeLine(view: RunView, id: NodeId, text: string): string {
+  const width = Math.max(...view.nodes.map((node) => node.node.length))
+  return `${id.padEnd(width)}  ${text}`
+}

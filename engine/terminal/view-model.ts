@@ -1,0 +1,177 @@
+/** @file The state of a run as a person sees it: a pure fold over the events. Every view draws from this alone. */
+import type { FlowEvent, NodeCounts, NodeOutput } from '../events/event.ts'
+import type { NodeId, RunId } from '../identity.ts'
+import type { Progress } from '../stage/define.ts'
+import type { StageFailureDetails } from '../stage/failure.ts'
+
+export type NodeState = 'waiting' | 'running' | 'executed' | 'reused' | 'failed' | 'skipped'
+
+export interface NodeView {
+  readonly node: NodeId
+  readonly stage: string
+  readonly dependsOn: readonly NodeId[]
+  readonly state: NodeState
+  /** Why it runs, why it was reused, or because of which node it was skipped. */
+  readonly reason?: string
+  readonly startedAtMs?: number
+  readonly durationMs?: number
+  readonly progress?: Progress
+  /** Latest last; at most `sparklineLength`. */
+  readonly losses: readonly number[]
+  /** Where the current count began, for the time that is left: counts restart when a stage enters a new phase. */
+  readonly countedFrom?: { readonly step: number; readonly atMs: number }
+  readonly remainingMs?: number
+  /** Its latest log line. */
+  readonly lastLine?: string
+  /** When it was last heard of. */
+  readonly heardAtMs?: number
+  readonly outputs: Readonly<Record<string, NodeOutput>>
+  readonly failure?: StageFailureDetails
+  /** Of a failure that is a bug. */
+  readonly stack?: string
+  readonly log?: string
+}
+
+export interface RunView {
+  readonly runId?: RunId
+  readonly workflow: string
+  readonly file: string
+  readonly startedAtMs: number
+  /** In topological order. */
+  readonly nodes: readonly NodeView[]
+  readonly warnings: readonly string[]
+  readonly finished?: {
+    readonly ok: boolean
+    readonly interrupted: boolean
+    readonly nodes: NodeCounts
+    readonly durationMs: number
+  }
+}
+
+export const sparklineLength = 24
+
+export const emptyRunView: RunView = { workflow: '', file: '', startedAtMs: 0, nodes: [], warnings: [] }
+
+export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): RunView {
+  switch (event.type) {
+    case 'run-started':
+      return {
+        runId: event.runId,
+        workflow: event.workflow,
+        file: event.file,
+        startedAtMs: nowMs,
+        nodes: event.nodes.map((node) => ({ ...node, state: 'waiting', losses: [], outputs: {} })),
+        warnings: view.warnings,
+      }
+    case 'node-started':
+      return updateNode(view, event.node, (node) => ({
+        ...node,
+        state: 'running',
+        reason: event.reason,
+        startedAtMs: nowMs,
+        heardAtMs: nowMs,
+      }))
+    case 'node-progress':
+      return updateNode(view, event.node, (node) => withProgress(node, event, nowMs))
+    case 'node-log': {
+      const next = updateNode(view, event.node, (node) => ({
+        ...node,
+        lastLine: event.message,
+        heardAtMs: nowMs,
+      }))
+      if (event.level !== 'warning') return next
+      return { ...next, warnings: [...next.warnings, `${event.node}: ${event.message}`] }
+    }
+    case 'node-finished':
+      return updateNode(view, event.node, ({ remainingMs: _, ...node }) => ({
+        ...node,
+        state: event.outcome,
+        durationMs: event.durationMs,
+        outputs: event.outputs,
+        ...(event.reason === undefined ? {} : { reason: event.reason }),
+      }))
+    case 'node-failed':
+      return updateNode(view, event.node, ({ remainingMs: _, ...node }) => ({
+        ...node,
+        state: 'failed',
+        durationMs: event.durationMs,
+        failure: event.failure,
+        ...(event.failure.stack === undefined ? {} : { stack: event.failure.stack }),
+        ...(event.log === undefined ? {} : { log: event.log }),
+      }))
+    case 'node-skipped':
+      return updateNode(view, event.node, ({ remainingMs: _, ...node }) => ({
+        ...node,
+        state: 'skipped',
+        reason: skipReason(event.because),
+      }))
+    case 'warning':
+      return { ...view, warnings: [...view.warnings, event.message] }
+    case 'run-finished':
+      return {
+        ...view,
+        finished: {
+          ok: event.ok,
+          interrupted: event.interrupted === true,
+          nodes: event.nodes,
+          durationMs: event.durationMs,
+        },
+      }
+    default:
+      return event satisfies never
+  }
+}
+
+export function skipReason(because: NodeId | 'interrupted' | 'not-selected'): string {
+  if (because === 'interrupted') return 'interrupted'
+  return because === 'not-selected' ? 'not selected' : `${because} failed`
+}
+
+/** Nodes whose outputs no other node reads: what the run was for. */
+export function lastNodes(view: RunView): readonly NodeView[] {
+  const read = new Set(view.nodes.flatMap((node) => node.dependsOn))
+  return view.nodes.filter((node) => !read.has(node.node))
+}
+
+function updateNode(view: RunView, id: NodeId, update: (node: NodeView) => NodeView): RunView {
+  return { ...view, nodes: view.nodes.map((node) => (node.node === id ? update(node) : node)) }
+}
+
+function withProgress(node: NodeView, event: Progress, nowMs: number): NodeView {
+  const { step, total, unit, loss, tokensPerSecond, note } = event
+  const progress: Progress = {
+    step,
+    ...(total === undefined ? {} : { total }),
+    ...(unit === undefined ? {} : { unit }),
+    ...(loss === undefined ? {} : { loss }),
+    ...(tokensPerSecond === undefined ? {} : { tokensPerSecond }),
+    ...(note === undefined ? {} : { note }),
+  }
+  const sameCount =
+    node.progress !== undefined &&
+    node.countedFrom !== undefined &&
+    step >= node.progress.step &&
+    node.progress.unit === unit &&
+    node.progress.total === total
+  const countedFrom = sameCount ? node.countedFrom : { step, atMs: nowMs }
+  const { remainingMs: _, ...rest } = node
+  const remainingMs = estimateRemaining(countedFrom, step, total, nowMs)
+  return {
+    ...rest,
+    progress,
+    countedFrom,
+    heardAtMs: nowMs,
+    losses: loss === undefined ? node.losses : [...node.losses, loss].slice(-sparklineLength),
+    ...(remainingMs === undefined ? {} : { remainingMs }),
+  }
+}
+
+function estimateRemaining(
+  from: { readonly step: number; readonly atMs: number },
+  step: number,
+  total: number | undefined,
+  nowMs: number,
+): number | undefined {
+  if (total === undefined || step >= total || step <= from.step || nowMs <= from.atMs) return undefined
+  return ((nowMs - from.atMs) / (step - from.step)) * (total - step)
+}

@@ -1,0 +1,57 @@
+/** @file The form of a workflow file: its own schema, and no references where only plain values may stand. */
+import type { JsonObject } from '../identity.ts'
+import type { Faults } from './faults.ts'
+import { WorkflowFile } from './file-schema.ts'
+import { validateValue } from './validate-value.ts'
+import { mapAt, type Spot, toJson, type YamlMap, type YamlValue } from './yaml-value.ts'
+
+const SECTIONS: ReadonlySet<string> = new Set(['in', 'with', 'out'])
+
+/** A section whose entries are all commented out is as good as none. */
+export function withoutEmptySections(root: YamlMap): YamlMap {
+  const nodes = root.entries.get('nodes')
+  const entries = new Map(root.entries)
+  if (isEmpty(root.entries.get('params')?.value)) entries.delete('params')
+  if (nodes?.value.kind === 'map') {
+    const stripped = new Map(nodes.value.entries)
+    for (const [name, node] of stripped) {
+      if (node.value.kind !== 'map') continue
+      const sections = [...node.value.entries].filter(
+        ([key, { value }]) => !SECTIONS.has(key) || !isEmpty(value),
+      )
+      stripped.set(name, { ...node, value: { ...node.value, entries: new Map(sections) } })
+    }
+    entries.set('nodes', { ...nodes, value: { ...nodes.value, entries: stripped } })
+  }
+  return { ...root, entries }
+}
+
+function isEmpty(value: YamlValue | undefined): boolean {
+  return value?.kind === 'scalar' && value.value === null
+}
+
+/** The file's own schema, and references where only plain values may stand. */
+export function checkForm(root: YamlMap, faults: Faults, spot: Spot): ReadonlySet<string> {
+  const refuse = (value: YamlValue | undefined, place: string): void => {
+    if (value?.kind === 'scalar') {
+      for (const template of value.templates) {
+        faults.add(
+          template.spot,
+          'misplaced-reference',
+          `a reference cannot stand in ${place}`,
+          'write the value out',
+        )
+      }
+    } else if (value?.kind === 'list') for (const item of value.items) refuse(item, place)
+    else if (value?.kind === 'map') {
+      for (const entry of value.entries.values()) if (entry.key !== 'description') refuse(entry.value, place)
+    }
+  }
+  refuse(root.entries.get('name')?.value, '`name`')
+  for (const param of mapAt(root, 'params')?.entries.values() ?? []) refuse(param.value, '`params`')
+  for (const node of mapAt(root, 'nodes')?.entries.values() ?? []) {
+    if (node.value.kind === 'map') refuse(node.value.entries.get('uses')?.value, '`uses`')
+  }
+  const data = toJson(root) as JsonObject
+  return validateValue({ written: root, data, schema: WorkflowFile, spot, owner: 'the workflow' }, faults)
+}

@@ -1,0 +1,47 @@
+/** @file A validated workflow: every reference resolved, every parameter typed, the graph acyclic. Read-only. */
+import type { SourceRange } from '../diagnostic.ts'
+import type { JsonObject, NodeId } from '../identity.ts'
+import type { StageManifest } from '../stage/catalog.ts'
+
+/** Where one input value comes from. */
+export type InputSource =
+  | {
+      readonly kind: 'file'
+      /** Project-relative, or absolute if so written. */
+      readonly path: string
+      readonly range: SourceRange
+    }
+  | { readonly kind: 'node'; readonly node: NodeId; readonly port: string; readonly range: SourceRange }
+
+export type InputBinding =
+  | { readonly many: false; readonly source: InputSource }
+  | {
+      readonly many: true
+      readonly sources: readonly { readonly label: string; readonly source: InputSource }[]
+    }
+
+export interface WorkflowNode {
+  readonly id: NodeId
+  readonly stage: StageManifest
+  /** Bound input ports only; an optional port that the file leaves out is absent. */
+  readonly inputs: Readonly<Record<string, InputBinding>>
+  /** Stage parameters: templates replaced, defaults filled in, validated. */
+  readonly params: JsonObject
+  /** Port -> project-relative path to materialise at. Ports that name no path live in the store alone. */
+  readonly outputs: Readonly<Record<string, string>>
+  readonly dependsOn: readonly NodeId[]
+  /** Span of the node's name in the file. */
+  readonly range: SourceRange
+}
+
+export interface Workflow {
+  readonly name: string
+  readonly description: string
+  /** As given on the command line. */
+  readonly file: string
+  readonly source: string
+  /** Workflow parameters as resolved. */
+  readonly params: JsonObject
+  /** In topological order; ties in file order. */
+  readonly nodes: ReadonlyMap<NodeId, WorkflowNode>
+}

@@ -1,0 +1,241 @@
+/**
+ * @file A graph of ONNX operators under construction. A `Value` is a tensor whose shape and type are known and
+ * whose content is not. Uniform values (`uniform`) and broadcasts (`broadcastOf`) are kept symbolic for as long as
+ * possible: tfjs gradients multiply by whole arrays of ones, thousands of times a step.
+ */
+
+import { allocate, type ElementType, onnxType, sameShape, sizeOf, type TypedArray } from './dtype.ts'
+import { onnx, type onnxTypes } from './onnx-proto.ts'
+
+export const opsetVersion = 17
+const irVersion = 8
+/** The ONNX domain of ONNX Runtime's own operators. */
+export const microsoft = 'com.microsoft'
+
+export type ValueType = ElementType | 'int64'
+export type Attribute = number | string | readonly number[] | { readonly float: number }
+export type Attributes = Readonly<Record<string, Attribute>>
+
+export interface Value {
+  /** Name in the graph; undefined while the value is only known to be uniform. */
+  name: string | undefined
+  readonly shape: readonly number[]
+  readonly dtype: ValueType
+  /** Every element equals this. */
+  readonly uniform?: number
+  /** This is that value, expanded to `shape`. */
+  readonly broadcastOf?: Value
+  /** This is that value, cast to `dtype` without loss of what a cast back needs. */
+  readonly castOf?: Value
+}
+
+interface Node {
+  opType: string
+  domain: string
+  name: string
+  input: string[]
+  output: string[]
+  attribute: onnxTypes.IAttributeProto[]
+}
+
+export interface EncodedGraph {
+  readonly bytes: Uint8Array
+  /** Inputs that the outputs depend on. */
+  readonly inputs: readonly string[]
+  readonly nodeCount: number
+}
+
+function encodeAttribute(name: string, value: Attribute): onnxTypes.IAttributeProto {
+  if (typeof value === 'string') return { name, type: 3, s: Buffer.from(value) }
+  if (typeof value === 'number') return { name, type: 2, i: value }
+  if ('float' in value) return { name, type: 1, f: value.float }
+  return { name, type: 7, ints: [...value] }
+}
+
+function rawTensor(name: string, data: TypedArray | BigInt64Array, dims: readonly number[], type: ValueType) {
+  const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  return { name, dims: [...dims], dataType: onnxType[type], rawData } satisfies onnxTypes.ITensorProto
+}
+
+export class Graph {
+  readonly #nodes: Node[] = []
+  readonly #initializers = new Map<string, onnxTypes.ITensorProto>()
+  readonly #inputs: Value[] = []
+  readonly #constants = new Map<string, string>()
+  /** Reshapes compose: the source of a reshaped value. */
+  readonly #reshapeOf = new Map<string, Value>()
+  #count = 0
+
+  input(name: string, shape: readonly number[], dtype: ElementType): Value {
+    const value: Value = { name, shape, dtype }
+    this.#inputs.push(value)
+    return value
+  }
+
+  uniform(value: number, shape: readonly number[], dtype: ValueType): Value {
+    return { name: undefined, shape, dtype, uniform: value }
+  }
+
+  constant(data: TypedArray, shape: readonly number[], dtype: ElementType): Value {
+    const name = this.#fresh('c')
+    this.#initializers.set(name, rawTensor(name, data, shape, dtype))
+    return { name, shape, dtype }
+  }
+
+  /** A one-dimensional int64 constant: shapes, axes, indices of ONNX operators. */
+  integers(values: readonly number[]): Value {
+    const name = this.#shared(`i64:${values.join()}`, (fresh) =>
+      rawTensor(fresh, BigInt64Array.from(values, BigInt), [values.length], 'int64'),
+    )
+    return { name, shape: [values.length], dtype: 'int64' }
+  }
+
+  scalar(value: number, dtype: ElementType): Value {
+    const key = `${dtype}:${Object.is(value, -0) ? '-0' : value}`
+    const name = this.#shared(key, (fresh) => {
+      const data = allocate(dtype, 1)
+      data[0] = value
+      return rawTensor(fresh, data, [], dtype)
+    })
+    return { name, shape: [], dtype }
+  }
+
+  /** Adds an operator with one output. */
+  op(
+    type: string,
+    inputs: readonly Value[],
+    attributes: Attributes,
+    shape: readonly number[],
+    dtype: ValueType,
+    domain = '',
+  ): Value {
+    return this.ops(type, inputs, attributes, [shape], dtype, domain)[0]!
+  }
+
+  /** Adds an operator with an output for each of `shapes`. */
+  ops(
+    type: string,
+    inputs: readonly Value[],
+    attributes: Attributes,
+    shapes: readonly (readonly number[])[],
+    dtype: ValueType,
+    domain = '',
+  ): Value[] {
+    const input = inputs.map((value) => this.nameOf(value))
+    const output = shapes.map(() => this.#fresh('t'))
+    const attribute = Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value))
+    this.#nodes.push({ opType: type, domain, name: `${type}_${output[0]}`, input, output, attribute })
+    return output.map((name, index) => ({ name, shape: shapes[index]!, dtype }))
+  }
+
+  reshape(value: Value, shape: readonly number[]): Value {
+    if (sameShape(value.shape, shape)) return value
+    if (value.uniform !== undefined) return this.uniform(value.uniform, shape, value.dtype)
+    const source = this.#reshapeOf.get(this.nameOf(value)) ?? value
+    if (sameShape(source.shape, shape)) return source
+    const reshaped = this.op('Reshape', [source, this.integers(shape)], {}, shape, value.dtype)
+    this.#reshapeOf.set(this.nameOf(reshaped), source)
+    return reshaped
+  }
+
+  expand(value: Value, shape: readonly number[]): Value {
+    if (sameShape(value.shape, shape)) return value
+    if (value.uniform !== undefined) return this.uniform(value.uniform, shape, value.dtype)
+    const expanded = this.op('Expand', [value, this.integers(shape)], {}, shape, value.dtype)
+    return { ...expanded, broadcastOf: value.broadcastOf ?? value }
+  }
+
+  /** Name of `value` at its full shape; a uniform value is written out. */
+  nameOf(value: Value): string {
+    if (value.name !== undefined) return value.name
+    const scalar = this.scalar(value.uniform!, value.dtype as ElementType)
+    value.name =
+      value.shape.length === 0
+        ? scalar.name
+        : this.op('Expand', [scalar, this.integers(value.shape)], {}, value.shape, value.dtype).name
+    return value.name!
+  }
+
+  /** Drops what the outputs do not need and encodes the rest as an ONNX model. */
+  encode(outputs: readonly { readonly name: string; readonly value: Value }[]): EncodedGraph {
+    const sources = outputs.map(({ value }) => this.nameOf(value))
+    const needed = new Set(sources)
+    const kept: Node[] = []
+    for (let index = this.#nodes.length - 1; index >= 0; index--) {
+      const node = this.#nodes[index]!
+      if (!node.output.some((name) => needed.has(name))) continue
+      kept.push(node)
+      for (const name of node.input) needed.add(name)
+    }
+    kept.reverse()
+
+    // An output is a node's own result under a new name; an Identity only where that cannot be (an input, or a
+    // second output of the same value).
+    const produced = new Set(kept.flatMap((node) => node.output))
+    const renamed = new Map<string, string>()
+    const copies: { from: string; to: string }[] = []
+    outputs.forEach(({ name }, index) => {
+      const source = sources[index]!
+      if (produced.has(source) && !renamed.has(source)) renamed.set(source, name)
+      else copies.push({ from: source, to: name })
+    })
+    const rename = (name: string) => renamed.get(name) ?? name
+    const node = kept.map((each) => ({
+      ...each,
+      input: each.input.map(rename),
+      output: each.output.map(rename),
+    }))
+    for (const { from, to } of copies) {
+      const copy = { opType: 'Identity', domain: '', name: `copy_${to}`, attribute: [] }
+      node.push({ ...copy, input: [rename(from)], output: [to] })
+    }
+
+    const inputs = this.#inputs.filter((value) => needed.has(value.name!))
+    const describe = (name: string, value: Value): onnxTypes.IValueInfoProto => ({
+      name,
+      type: {
+        tensorType: {
+          elemType: onnxType[value.dtype],
+          shape: { dim: value.shape.map((dimValue) => ({ dimValue })) },
+        },
+      },
+    })
+    const model: onnxTypes.IModelProto = {
+      irVersion,
+      opsetImport: [
+        { domain: '', version: opsetVersion },
+        { domain: microsoft, version: 1 },
+      ],
+      graph: {
+        name: 'traced',
+        node,
+        initializer: [...this.#initializers.values()].filter((tensor) => needed.has(tensor.name!)),
+        input: inputs.map((value) => describe(value.name!, value)),
+        output: outputs.map(({ name, value }) => describe(name, value)),
+      },
+    }
+    return {
+      bytes: onnx.ModelProto.encode(model).finish(),
+      inputs: inputs.map((value) => value.name!),
+      nodeCount: node.length,
+    }
+  }
+
+  #fresh(prefix: string): string {
+    return `${prefix}${this.#count++}`
+  }
+
+  #shared(key: string, make: (name: string) => onnxTypes.ITensorProto): string {
+    const known = this.#constants.get(key)
+    if (known !== undefined) return known
+    const name = this.#fresh('c')
+    this.#initializers.set(name, make(name))
+    this.#constants.set(key, name)
+    return name
+  }
+}
+
+/** Number of elements of a value. */
+export function elements(value: Value): number {
+  return sizeOf(value.shape)
+}

@@ -1,0 +1,97 @@
+/** @file Kernels that move elements without computing: reshape, transpose, concat, split, slice, pad, tile, fill. */
+import { type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
+import type { Graph, Value } from '../graph.ts'
+import { tf } from '../tf.ts'
+import { type Lowerings, list } from './lowering.ts'
+
+function concat(graph: Graph, values: readonly Value[], axis: number): Value {
+  const present = values.filter((value) => sizeOf(value.shape) > 0)
+  if (present.length === 0) return values[0]!
+  if (present.length === 1) return present[0]!
+  const shape = [...present[0]!.shape]
+  shape[axis] = present.reduce((sum, value) => sum + value.shape[axis]!, 0)
+  return graph.op('Concat', present, { axis }, shape, present[0]!.dtype)
+}
+
+export const shaping: Lowerings = {
+  Identity: (_, { x }) => x!,
+  Reshape: (graph, { x }, { shape }) =>
+    graph.reshape(x!, tf.util.inferFromImplicitShape(shape, sizeOf(x!.shape))),
+  ExpandDims: (graph, { input }, { dim }) => {
+    const shape = [...input!.shape]
+    shape.splice(positiveAxis(dim, shape.length + 1), 0, 1)
+    return graph.reshape(input!, shape)
+  },
+  Transpose: (graph, { x }, { perm }) => {
+    const shape = (perm as number[]).map((axis) => x!.shape[axis]!)
+    if (x!.uniform !== undefined) return graph.uniform(x!.uniform, shape, x!.dtype)
+    if ((perm as number[]).every((axis, index) => axis === index)) return x!
+    return graph.op('Transpose', [x!], { perm }, shape, x!.dtype)
+  },
+  BroadcastTo: (graph, { x }, { shape }) => graph.expand(x!, shape),
+  Concat: (graph, inputs, { axis }) => {
+    const values = list(inputs)
+    return concat(graph, values, positiveAxis(axis, values[0]!.shape.length))
+  },
+  Pack: (graph, inputs, { axis }) => {
+    const values = list(inputs)
+    const at = positiveAxis(axis, values[0]!.shape.length + 1)
+    const raised = values.map((value) => {
+      const shape = [...value.shape]
+      shape.splice(at, 0, 1)
+      return graph.reshape(value, shape)
+    })
+    return concat(graph, raised, at)
+  },
+  Unpack: (graph, { value }, { axis }) => {
+    const at = positiveAxis(axis, value!.shape.length)
+    const count = value!.shape[at]!
+    const part = value!.shape.map((dimension, index) => (index === at ? 1 : dimension))
+    const flat = value!.shape.filter((_, index) => index !== at)
+    if (count === 1) return [graph.reshape(value!, flat)]
+    const sizes = Array.from({ length: count }, () => 1)
+    return graph
+      .ops(
+        'Split',
+        [value!, graph.integers(sizes)],
+        { axis: at },
+        sizes.map(() => part),
+        value!.dtype,
+      )
+      .map((each) => graph.reshape(each, flat))
+  },
+  SplitV: (graph, { x }, { numOrSizeSplits, axis }) => {
+    const at = positiveAxis(axis, x!.shape.length)
+    const asTensor = { shape: [...x!.shape] } as unknown as tf.Tensor
+    const sizes = tf.backend_util.prepareSplitSize(asTensor, numOrSizeSplits, at)
+    if (sizes.length === 1) return [x!]
+    const shapes = sizes.map((size) => x!.shape.map((dimension, index) => (index === at ? size : dimension)))
+    return graph.ops('Split', [x!, graph.integers(sizes)], { axis: at }, shapes, x!.dtype)
+  },
+  Slice: (graph, { x }, { begin, size }) => {
+    const asTensor = { shape: [...x!.shape], rank: x!.shape.length } as unknown as tf.Tensor
+    const [starts = [], sizes = []] = tf.slice_util.parseSliceParams(asTensor, begin, size)
+    if (x!.uniform !== undefined) return graph.uniform(x!.uniform, sizes, x!.dtype)
+    if (sizes.every((each, index) => each === x!.shape[index])) return x!
+    const ends = starts.map((start, index) => start + sizes[index]!)
+    const axes = starts.map((_, index) => index)
+    const bounds = [starts, ends, axes].map((values) => graph.integers(values))
+    return graph.op('Slice', [x!, ...bounds], {}, sizes, x!.dtype)
+  },
+  PadV2: (graph, { x }, { paddings, constantValue }) => {
+    const pairs = paddings as [number, number][]
+    if (pairs.every(([before, after]) => before === 0 && after === 0)) return x!
+    const amounts = graph.integers([...pairs.map((pair) => pair[0]), ...pairs.map((pair) => pair[1])])
+    const shape = x!.shape.map((dimension, index) => pairs[index]![0] + dimension + pairs[index]![1])
+    const fill = graph.scalar(constantValue ?? 0, x!.dtype as ElementType)
+    return graph.op('Pad', [x!, amounts, fill], { mode: 'constant' }, shape, x!.dtype)
+  },
+  Tile: (graph, { x }, { reps }) => {
+    const shape = x!.shape.map((dimension, index) => dimension * reps[index])
+    if (x!.uniform !== undefined) return graph.uniform(x!.uniform, shape, x!.dtype)
+    return graph.op('Tile', [x!, graph.integers(reps)], {}, shape, x!.dtype)
+  },
+  Fill: (graph, _, { shape, value, dtype }) => graph.uniform(Number(value), shape, dtype ?? 'float32'),
+  ZerosLike: (graph, { x }) => graph.uniform(0, x!.shape, x!.dtype),
+  OnesLike: (graph, { x }) => graph.uniform(1, x!.shape, x!.dtype),
+}

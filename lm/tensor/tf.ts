@@ -1,0 +1,11 @@
+/**
+ * @file TensorFlow.js with its gradients. The Node build of tfjs-core registers none, so they are bundled in
+ * (see `flow.bundle` in package.json); everything in `lm/` takes `tf` from here.
+ */
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
+import * as tf from '@tensorflow/tfjs-core'
+
+export { tf }
+export type Tensor = tf.Tensor
+/** Tensors by name: the arguments and results of compiled functions. */
+export type TensorMap = { [name: string]: tf.Tensor }

@@ -1,0 +1,105 @@
+/** @file Chat templates: Jinja as transformers runs it (`trim_blocks`, `lstrip_blocks`, `raise_exception`). */
+
+import { Environment, Interpreter, Template } from '@huggingface/jinja'
+import { LmFailure } from '../failure.ts'
+import type { Message } from './messages.ts'
+
+/**
+ * The day that templates see. A template that writes today's date would give other tokens tomorrow, and with them
+ * other results; this is the day that Llama's own templates fall back to.
+ */
+const TEMPLATE_DATE: Readonly<Record<string, string>> = {
+  '%d': '26',
+  '%m': '07',
+  '%b': 'Jul',
+  '%B': 'July',
+  '%Y': '2024',
+  '%y': '24',
+  '%a': 'Fri',
+  '%A': 'Friday',
+  '%H': '00',
+  '%M': '00',
+  '%S': '00',
+}
+
+export interface TemplateVariables {
+  /** Ends the text with the opening of an assistant's turn. @default false */
+  readonly addGenerationPrompt?: boolean
+  readonly bosToken?: string | undefined
+  readonly eosToken?: string | undefined
+  readonly padToken?: string | undefined
+  readonly unkToken?: string | undefined
+}
+
+export class ChatTemplate {
+  readonly source: string
+  private readonly template: Template
+
+  /** Throws `LmFailure` `invalid-chat-template` where `source` is not Jinja that we understand. */
+  constructor(source: string) {
+    this.source = source
+    try {
+      this.template = new Template(source)
+    } catch (error) {
+      throw new LmFailure({
+        code: 'invalid-chat-template',
+        message: `the chat template cannot be read: ${(error as Error).message}`,
+      })
+    }
+  }
+
+  /**
+   * The text of a conversation. Throws `LmFailure` `chat-template-refused` where the template raises, for example
+   * because roles do not alternate.
+   */
+  render(messages: readonly Message[], variables: TemplateVariables = {}): string {
+    const environment = new Environment()
+    const globals: Record<string, unknown> = {
+      true: true,
+      false: false,
+      none: null,
+      True: true,
+      False: false,
+      None: null,
+      range,
+      raise_exception: (message: string) => {
+        throw new Error(message)
+      },
+      strftime_now: (format: string) => format.replace(/%./g, (code) => TEMPLATE_DATE[code] ?? code),
+      messages: messages.map(({ role, content }) => ({ role, content })),
+      add_generation_prompt: variables.addGenerationPrompt ?? false,
+      tools: null,
+      documents: null,
+      bos_token: variables.bosToken ?? '',
+      eos_token: variables.eosToken ?? '',
+      pad_token: variables.padToken ?? '',
+      unk_token: variables.unkToken ?? '',
+    }
+    for (const [name, value] of Object.entries(globals)) environment.set(name, value)
+    try {
+      return (new Interpreter(environment).run(this.template.parsed) as { value: string }).value
+    } catch (error) {
+      throw new LmFailure({
+        code: 'chat-template-refused',
+        message: `the chat template refuses the conversation: ${(error as Error).message}`,
+        hint: `its turns are ${messages.map(({ role }) => role).join(', ') || 'none'}`,
+      })
+    }
+  }
+}
+
+function range(first: number, second?: number, step = 1): number[] {
+  const [start, stop] = second === undefined ? [0, first] : [first, second]
+  const values: number[] = []
+  for (let value = start; step > 0 ? value < stop : value > stop; value += step) values.push(value)
+  return values
+}
+
+/** Renders once; keep a `ChatTemplate` where many conversations follow. */
+export function renderChat(
+  template: string,
+  messages: readonly Message[],
+  variables: TemplateVariables = {},
+): string {
+  return new ChatTemplate(template).render(messages, variables)
+}

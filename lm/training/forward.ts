@@ -1,0 +1,35 @@
+/** @file From a token batch to the log-probabilities of its labels. */
+import { causalAttention, type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
+import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
+import { tokenLogps } from './token-logps.ts'
+
+export interface LabelScores {
+  /** log p of each label, [slots]; meaningless in padding slots. */
+  readonly logps: Tensor
+  /** 1 where the label is the most probable token, [slots]. Carries no gradient. */
+  readonly correct: Tensor
+}
+
+/**
+ * @param batch the arrays of `tokenBatch` and `causalArrays`
+ * @param sequences rows in the batch
+ * @param temperature divides the scores, as it did when the tokens were sampled
+ */
+export function scoreLabels(
+  parameters: DecoderParameters,
+  batch: TensorMap,
+  sequences: number,
+  temperature = 1,
+): LabelScores {
+  const length = batch.mask!.shape[0]!
+  const attend = causalAttention(parameters.config, sequences, length, batch.mask!)
+  const positions = { cos: batch.cos!, sin: batch.sin! }
+  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, positions, attend)
+  const raw = logits(parameters, tf.gather(hidden, batch.rows as tf.Tensor1D))
+  const scores = temperature === 1 ? raw : tf.div(raw, temperature)
+  const best = tf.argMax(scores, -1)
+  return {
+    logps: tokenLogps(scores, batch.labels!),
+    correct: tf.cast(tf.equal(best, batch.labels!), 'float32'),
+  }
+}

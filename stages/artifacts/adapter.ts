@@ -1,0 +1,18 @@
+/** @file `adapter`: LoRA weights in PEFT's layout. */
+import { defineArtifact } from 'flow/artifacts'
+import { readAdapter } from '../../lm/checkpoint/peft.ts'
+import { shortCount } from './check/count.ts'
+import { faultsOf } from './check/faults.ts'
+
+export const adapter = defineArtifact({
+  name: 'adapter',
+  kind: 'folder',
+  description: 'LoRA weights as PEFT saves them: adapter_config.json, adapter_model.safetensors',
+  extends: 'folder',
+  validate: (folder) => faultsOf(folder, () => readAdapter(folder)),
+  describe: (folder) => {
+    const { config, tensors } = readAdapter(folder)
+    const parameters = [...tensors.values()].reduce((total, tensor) => total + tensor.data.length, 0)
+    return `LoRA of rank ${config.r}, ${shortCount(parameters)} parameters`
+  },
+})

@@ -1,0 +1,21 @@
+/** @file `flow chat`: a conversation with a model in the terminal. */
+import { defineCommand } from 'flow/stage'
+
+export default defineCommand({
+  name: 'chat',
+  description: 'Talk to a model: flow chat [--model FOLDER] [--adapter FOLDER]',
+  options: {
+    model: { type: 'string', default: 'checkpoints/tiny-base', description: 'Model folder' },
+    adapter: { type: 'string', description: 'Adapter folder to apply' },
+    system: { type: 'string', description: 'System prompt' },
+    temperature: { type: 'string', default: '0', description: '0 is greedy' },
+    'top-p': { type: 'string', default: '0.9', description: 'Nucleus of the sampled tokens' },
+    'max-new-tokens': { type: 'string', default: '256', description: 'Longest reply' },
+    seed: { type: 'string', default: '0', description: 'Of the sampling' },
+    device: { type: 'string', default: 'auto', description: 'auto, cpu or tensorflow' },
+  },
+  async run(context) {
+    const { chat } = await import('./chat.ts')
+    return chat(context)
+  },
+})

@@ -1,0 +1,37 @@
+import { writeFileSync } from 'node:fs'
+import type { ContextOf } from 'flow/stage'
+import { readPrompts } from '../../lm/text/rows.ts'
+import { openWriter, reportProgress } from '../sampling/writer.ts'
+import type stage from './index.ts'
+
+/** Log-probabilities are kept to a millionth: the noise between two right implementations is larger. */
+const logpDigits = 6
+
+export async function sample({
+  inputs,
+  outputs,
+  params,
+  ...context
+}: ContextOf<typeof stage>): Promise<void> {
+  const rows = readPrompts(inputs.prompts).slice(0, params.limit === 0 ? undefined : params.limit)
+  const writer = await openWriter(inputs, context)
+  const prompts = rows.flatMap(({ prompt }) => Array.from({ length: params.candidates }, () => prompt))
+  const answers = await writer.write(prompts, params, {
+    signal: context.signal,
+    progress: reportProgress(prompts.length, context.progress),
+  })
+  const lines = rows.map((row, index) => {
+    const responses = answers
+      .slice(index * params.candidates, (index + 1) * params.candidates)
+      .map(({ text, ids, logps, finished }) => ({
+        text,
+        token_ids: ids,
+        logps: logps.map((logp) => Number(logp.toFixed(logpDigits))),
+        finished,
+      }))
+    return `${JSON.stringify({ ...row, responses })}\n`
+  })
+  writeFileSync(outputs.responses, lines.join(''))
+  const cut = answers.filter((answer) => !answer.finished).length
+  if (cut > 0) context.log(`${cut} of ${answers.length} answers were cut at ${params.max_new_tokens} tokens`)
+}

@@ -1,0 +1,37 @@
+/** @file Group relative policy optimisation on stored, scored completions. */
+import { defineStage, Type } from 'flow/stage'
+import { policyParams } from './params.ts'
+
+export default defineStage({
+  name: 'grpo',
+  description: 'Trains an adapter on scored completions, compared within their group (GRPO and its kin)',
+  inputs: {
+    model: 'model',
+    adapter: { type: 'adapter', optional: true, description: 'The policy to start from' },
+    data: { type: 'rewards', description: 'Scored completions' },
+  },
+  outputs: { adapter: 'adapter', log: 'training-log' },
+  params: Type.Object({
+    ...policyParams({
+      epochs: 1,
+      batch_size: 32,
+      learning_rate: 1e-5,
+      max_length: 1024,
+      epsilon_low: 0.2,
+      epsilon_high: 0.2,
+    }),
+    objective: Type.Union([Type.Literal('grpo'), Type.Literal('reinforce_baseline')], {
+      default: 'grpo',
+      description: 'reinforce_baseline: plain REINFORCE with the batch mean as baseline',
+    }),
+    loss_type: Type.Union(
+      [Type.Literal('grpo'), Type.Literal('bnpo'), Type.Literal('dr_grpo'), Type.Literal('dapo')],
+      { default: 'dapo', description: 'How token losses are averaged' },
+    ),
+  }),
+  gpu: true,
+  async run(context) {
+    const { optimise } = await import('./run.ts')
+    await optimise(context)
+  },
+})

@@ -1,0 +1,62 @@
+/** @file The course of a policy-gradient stage, the same for GRPO and GSPO. */
+import { scoreSequences } from '../../lm/training/score-sequences.ts'
+import { enteringPolicy } from '../../lm/training/train-adapter.ts'
+import {
+  type Policy,
+  runTraining,
+  type TrainingContext,
+  type TrainingParams,
+  trainerSettings,
+} from '../training/policy.ts'
+import type { PolicyParams } from './params.ts'
+import { readComparedSamples, type Sample, type ScoredCompletion } from './samples.ts'
+import { type Aggregation, policyTask } from './task.ts'
+
+export interface Course {
+  readonly stage: 'grpo' | 'gspo'
+  readonly level: 'token' | 'sequence'
+  readonly aggregation: Aggregation
+}
+
+export async function optimisePolicy(
+  course: Course,
+  policy: Policy,
+  completions: readonly ScoredCompletion[],
+  params: TrainingParams & PolicyParams,
+  outputs: { readonly adapter: string; readonly log: string },
+  context: TrainingContext,
+): Promise<void> {
+  const samples = readComparedSamples(completions, policy.model, params, context)
+  const withReference = params.beta === 0 ? samples : await referenced(samples, policy, params, context)
+  const task = policyTask(withReference, {
+    level: course.level,
+    aggregation: course.aggregation,
+    epsilonLow: params.epsilon_low,
+    epsilonHigh: params.epsilon_high,
+    beta: params.beta,
+    maskTruncated: params.mask_truncated,
+    maxCompletionLength: params.max_completion_length,
+  })
+  await runTraining(course.stage, policy, task, trainerSettings(params, params.temperature), outputs, context)
+}
+
+/** Samples with the log-probabilities of the policy as it enters. */
+export async function referenced(
+  samples: readonly Sample[],
+  policy: Policy,
+  params: TrainingParams & { readonly temperature: number },
+  context: TrainingContext,
+): Promise<Sample[]> {
+  const logps = await scoreSequences(
+    enteringPolicy(policy.model, policy.adapter),
+    samples.map(({ sequence }) => sequence),
+    params.batch_size,
+    params.temperature,
+    {
+      signal: context.signal,
+      progress: (step, total) =>
+        context.progress({ step, total, unit: 'row', note: 'reference log-probabilities' }),
+    },
+  )
+  return samples.map((sample, index) => ({ ...sample, reference: logps[index]! }))
+}

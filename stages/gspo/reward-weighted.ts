@@ -1,0 +1,59 @@
+/** @file Likelihood weighted by softmaxed rewards: rows are prompts with all their completions. */
+import { tokenBatch } from '../../lm/training/batch.ts'
+import { rewardWeighted } from '../../lm/training/objectives/policy-gradient.ts'
+import type { TrainingTask } from '../../lm/training/trainer.ts'
+import type { Sample } from '../grpo/samples.ts'
+
+export interface WeightedGroup {
+  readonly samples: readonly Sample[]
+  /** One a sample; they sum to 1. */
+  readonly weights: readonly number[]
+}
+
+/** softmax(score / max(temperature, 1e-6)). */
+export function softmaxWeights(scores: readonly number[], temperature: number): number[] {
+  const scaled = scores.map((score) => score / Math.max(temperature, 1e-6))
+  const highest = Math.max(...scaled)
+  const exponentials = scaled.map((each) => Math.exp(each - highest))
+  const sum = exponentials.reduce((a, b) => a + b, 0)
+  return exponentials.map((each) => each / sum)
+}
+
+/** @param kl weight of the mean log-ratio to the entering policy */
+export function rewardWeightedTask(rows: readonly WeightedGroup[], kl: number): TrainingTask<WeightedGroup> {
+  return {
+    rows,
+    objective: rewardWeighted,
+    lengthOf: ({ samples }) => Math.max(...samples.map(({ sequence }) => sequence.ids.length)),
+    collate: (part, whole) => {
+      const samples = part.flatMap((group) => group.samples)
+      const { arrays, layout, length } = tokenBatch(samples.map(({ sequence }) => sequence))
+      const factors = new Float32Array(layout.slots)
+      const klFactors = new Float32Array(layout.slots)
+      const reference = new Float32Array(layout.slots)
+      let row = 0
+      for (const { samples: members, weights } of part) {
+        members.forEach((sample, member) => {
+          const { start, count } = layout.spans[row++]!
+          const pull = kl / members.length
+          factors.fill((weights[member]! - pull) / whole.length, start, start + count)
+          klFactors.fill(pull / whole.length, start, start + count)
+          if (sample.reference !== undefined) reference.set(Array.from(sample.reference), start)
+        })
+      }
+      const slots = [layout.slots]
+      return {
+        arrays: {
+          ...arrays,
+          factors: { shape: slots, data: factors },
+          klFactors: { shape: slots, data: klFactors },
+          reference: { shape: slots, data: reference },
+        },
+        sequences: samples.length,
+        length,
+        tokens: samples.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
+      }
+    },
+    columns: (metrics) => metrics,
+  }
+}

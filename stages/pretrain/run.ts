@@ -1,0 +1,98 @@
+import { writeFileSync } from 'node:fs'
+import { type ContextOf, StageFailure } from 'flow/stage'
+import { writeModel } from '../../lm/checkpoint/write-model.ts'
+import type { DecoderConfig } from '../../lm/model/config.ts'
+import { initialWeights } from '../../lm/model/initialise.ts'
+import { startDevice } from '../../lm/tensor/device.ts'
+import { loadTokenizer } from '../../lm/text/tokenizer.ts'
+import { type Sequence, tokenBatch } from '../../lm/training/batch.ts'
+import { supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
+import { ParameterLayout } from '../../lm/training/trainable.ts'
+import { type TrainingTask, train } from '../../lm/training/trainer.ts'
+import type stage from './index.ts'
+import { readWindows } from './windows.ts'
+
+export async function pretrain({
+  inputs,
+  outputs,
+  params,
+  ...context
+}: ContextOf<typeof stage>): Promise<void> {
+  const device = await startDevice(context.device, context.threads)
+  context.log(`device ${device.name}: ${device.reason}`)
+  const tokenizer = loadTokenizer(inputs.tokenizer)
+  const config: DecoderConfig = {
+    family: 'qwen2',
+    vocabularySize: tokenizer.vocabularySize,
+    hiddenSize: params.hidden_size,
+    layers: params.layers,
+    heads: params.heads,
+    keyValueHeads: params.kv_heads,
+    headSize: params.hidden_size / params.heads,
+    intermediateSize: params.intermediate_size,
+    ropeTheta: 10_000,
+    normEpsilon: 1e-6,
+    projectionBias: true,
+    tiedEmbeddings: true,
+    maxPositions: params.context,
+  }
+  const wanted = Math.floor(params.tokens / (params.context * params.batch_size)) * params.batch_size
+  context.progress({ step: 0, note: 'tokenising the corpus' })
+  const windows = await readWindows(inputs.corpus, tokenizer, tokenizer.padId, params.context, wanted)
+  if (windows.length < wanted) {
+    throw new StageFailure({
+      code: 'corpus-too-small',
+      message: `the corpus makes ${windows.length * params.context} tokens, fewer than the ${params.tokens} asked for`,
+      hint: 'lower `tokens` or give it a longer corpus',
+      file: inputs.corpus,
+    })
+  }
+
+  const initial = initialWeights(config, params.seed)
+  const layout = ParameterLayout.of(initial)
+  const task: TrainingTask<Sequence> = {
+    rows: windows.map((ids) => ({ ids, weights: new Uint8Array(ids.length).fill(1) })),
+    objective: supervised,
+    lengthOf: (row) => row.ids.length,
+    collate: (rows, whole) => {
+      const { arrays, length, layout: slots } = tokenBatch(rows)
+      const extra = supervisedShares(arrays, slots, whole)
+      return { arrays: { ...arrays, ...extra }, sequences: rows.length, length, tokens: slots.counted }
+    },
+    columns: ({ accuracy }) => ({ mean_token_accuracy: accuracy! }),
+  }
+  const result = await train(
+    config,
+    (weights) => ({ config, weights }),
+    layout,
+    layout.flatten(initial),
+    task,
+    {
+      epochs: 1,
+      batchSize: params.batch_size,
+      accumulation: 1,
+      shuffle: true,
+      groupByLength: false,
+      seed: params.seed,
+      learningRate: params.learning_rate,
+      schedule: 'cosine',
+      warmup: params.warmup_steps,
+      minimumRateRatio: params.min_lr_ratio,
+      isDecayed: (_, shape) => shape.length === 2,
+      optimizer: {
+        beta1: 0.9,
+        beta2: params.beta2,
+        epsilon: 1e-8,
+        weightDecay: params.weight_decay,
+        maxGradientNorm: params.max_grad_norm,
+      },
+    },
+    context,
+  )
+  const special = { bos: tokenizer.bosId, eos: tokenizer.eosId, pad: tokenizer.padId }
+  writeModel(outputs.model, config, layout.unflatten(result.parameters), inputs.tokenizer, special)
+  writeFileSync(
+    outputs.log,
+    result.log.map((row) => `${JSON.stringify({ stage: 'pretrain', ...row })}\n`).join(''),
+  )
+}

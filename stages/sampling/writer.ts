@@ -1,0 +1,83 @@
+/** @file A loaded model that answers prompts: what generate, judge, evaluate and chat have in common. */
+import type { Progress } from 'flow/stage'
+import { type Generated, type GenerationHooks, generate } from '../../lm/generate/generate.ts'
+import type { DecoderParameters } from '../../lm/model/decoder.ts'
+import { loadAdapter, loadModel, mergeAdapter } from '../../lm/model/model.ts'
+import { startDevice } from '../../lm/tensor/device.ts'
+import { encodePrompt } from '../../lm/text/conversation.ts'
+import { type Prompt, promptMessages } from '../../lm/text/messages.ts'
+import type { Tokenizer } from '../../lm/text/tokenizer.ts'
+
+/** The parameters of `samplingParams`, as a stage receives them. */
+export interface SamplingParams {
+  readonly temperature: number
+  readonly top_p: number
+  readonly top_k: number
+  readonly max_new_tokens: number
+  readonly batch_size: number
+  readonly seed: number
+}
+
+export interface Written extends Generated {
+  readonly text: string
+}
+
+export interface WriterContext {
+  readonly device: string
+  readonly threads: number
+  log(message: string): void
+}
+
+export interface Writer {
+  readonly tokenizer: Tokenizer
+  /** One answer a prompt, in order. */
+  write(prompts: readonly Prompt[], params: SamplingParams, hooks: GenerationHooks): Promise<Written[]>
+}
+
+export async function openWriter(
+  inputs: { readonly model: string; readonly adapter: string | undefined },
+  context: WriterContext,
+): Promise<Writer> {
+  const device = await startDevice(context.device, context.threads)
+  context.log(`device ${device.name}: ${device.reason}`)
+  const model = loadModel(inputs.model)
+  const parameters: DecoderParameters =
+    inputs.adapter === undefined
+      ? { config: model.config, weights: model.weights }
+      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config))
+  const { tokenizer } = model
+  return {
+    tokenizer,
+    async write(prompts, params, hooks) {
+      const ids = prompts.map((prompt) => encodePrompt(tokenizer, promptMessages(prompt)))
+      const settings = {
+        temperature: params.temperature,
+        topP: params.top_p,
+        topK: params.top_k,
+        maxNewTokens: params.max_new_tokens,
+        batchSize: params.batch_size,
+        seed: params.seed,
+        stopIds: tokenizer.stopIds,
+      }
+      const answers = await generate(parameters, ids, settings, hooks)
+      return answers.map((answer) => ({ ...answer, text: textOf(tokenizer, answer) }))
+    },
+  }
+}
+
+/** The answer without the token that ended it. */
+function textOf(tokenizer: Tokenizer, { ids, finished }: Generated): string {
+  return tokenizer.decode(finished ? ids.slice(0, -1) : ids, { skipSpecial: true })
+}
+
+/** Generation's progress as a stage's. */
+export function reportProgress(total: number, progress: (progress: Progress) => void, note?: string) {
+  return (done: { prompts: number; tokensPerSecond: number }) =>
+    progress({
+      step: done.prompts,
+      total,
+      unit: 'answer',
+      tokensPerSecond: done.tokensPerSecond,
+      ...(note !== undefined && { note }),
+    })
+}

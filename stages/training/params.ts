@@ -1,0 +1,60 @@
+/** @file Parameters that every stage shares that trains an adapter, under the names that TRL's and PEFT's users know. */
+import { Type } from 'flow/stage'
+
+export interface TrainingDefaults {
+  readonly epochs: number
+  readonly batch_size: number
+  readonly learning_rate: number
+  readonly max_length: number
+}
+
+export function trainingParams(defaults: TrainingDefaults) {
+  return {
+    epochs: Type.Integer({ minimum: 1, default: defaults.epochs }),
+    max_steps: Type.Integer({ minimum: 0, default: 0, description: 'Stops after so many updates; 0: never' }),
+    batch_size: Type.Integer({ minimum: 1, default: defaults.batch_size, description: 'Rows a micro-batch' }),
+    gradient_accumulation_steps: Type.Integer({
+      minimum: 1,
+      default: 1,
+      description: 'Micro-batches an update',
+    }),
+    learning_rate: Type.Number({ exclusiveMinimum: 0, default: defaults.learning_rate }),
+    lr_scheduler: Type.Union([Type.Literal('linear'), Type.Literal('cosine'), Type.Literal('constant')], {
+      default: 'linear',
+    }),
+    warmup: Type.Number({
+      minimum: 0,
+      default: 0.03,
+      description: 'Below 1 a share of all updates, else a count',
+    }),
+    weight_decay: Type.Number({ minimum: 0, default: 0 }),
+    max_grad_norm: Type.Number({ minimum: 0, default: 1, description: '0 clips nothing' }),
+    max_length: Type.Integer({
+      minimum: 8,
+      default: defaults.max_length,
+      description: 'Tokens a sequence; longer ones are cut at the end',
+    }),
+    shuffle: Type.Boolean({ default: true }),
+    group_by_length: Type.Boolean({
+      default: false,
+      description: 'Rows of like length together: less padding',
+    }),
+    seed: Type.Integer({ default: 0 }),
+    lora: Type.Object(
+      {
+        r: Type.Integer({ minimum: 1, default: 8 }),
+        alpha: Type.Number({ exclusiveMinimum: 0, default: 16 }),
+        targets: Type.Array(Type.String(), {
+          default: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+          minItems: 1,
+          description: 'Projections that carry an adapter',
+        }),
+        rslora: Type.Boolean({
+          default: false,
+          description: 'Scales by alpha / sqrt(r) instead of alpha / r',
+        }),
+      },
+      { default: {}, description: 'The fresh adapter; a given one keeps its own settings' },
+    ),
+  }
+}

@@ -1,0 +1,117 @@
+/** @file What the training stages do alike: load the policy, read the settings, write adapter and log. */
+import { writeFileSync } from 'node:fs'
+import { type StageContext, StageFailure } from 'flow/stage'
+import { allTargets } from '../../lm/model/lora.ts'
+import { loadAdapter, loadModel, type Model } from '../../lm/model/model.ts'
+import { startDevice } from '../../lm/tensor/device.ts'
+import { truncateCompletion } from '../../lm/text/truncate.ts'
+import type { Sequence } from '../../lm/training/batch.ts'
+import type { ScheduleName } from '../../lm/training/schedule.ts'
+import {
+  type StartingAdapter,
+  saveAdapter,
+  startingAdapter,
+  trainAdapter,
+} from '../../lm/training/train-adapter.ts'
+import type { TrainerSettings, TrainingTask } from '../../lm/training/trainer.ts'
+
+/** The parameters of `trainingParams`, as a stage receives them. */
+export interface TrainingParams {
+  readonly epochs: number
+  readonly max_steps: number
+  readonly batch_size: number
+  readonly gradient_accumulation_steps: number
+  readonly learning_rate: number
+  readonly lr_scheduler: ScheduleName
+  readonly warmup: number
+  readonly weight_decay: number
+  readonly max_grad_norm: number
+  readonly max_length: number
+  readonly shuffle: boolean
+  readonly group_by_length: boolean
+  readonly seed: number
+  readonly lora: {
+    readonly r: number
+    readonly alpha: number
+    readonly targets: string[]
+    readonly rslora: boolean
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the context of any training stage
+export type TrainingContext = Omit<StageContext<any, any, any>, 'inputs' | 'outputs' | 'params'>
+
+export interface Policy {
+  readonly model: Model
+  readonly adapter: StartingAdapter
+}
+
+/** Starts the device, loads the model and the adapter to go on from. */
+export async function loadPolicy(
+  inputs: { readonly model: string; readonly adapter: string | undefined },
+  params: TrainingParams,
+  context: TrainingContext,
+): Promise<Policy> {
+  const device = await startDevice(context.device, context.threads)
+  context.log(`device ${device.name}: ${device.reason}`)
+  const unknown = params.lora.targets.find((target) => !allTargets.includes(target))
+  if (unknown !== undefined) {
+    throw new StageFailure({
+      code: 'unknown-target',
+      message: `\`lora.targets\` names \`${unknown}\`, which is no projection of the model`,
+      hint: `choose from ${allTargets.join(', ')}`,
+    })
+  }
+  const model = loadModel(inputs.model)
+  const given = inputs.adapter === undefined ? undefined : loadAdapter(inputs.adapter, model.config)
+  return { model, adapter: startingAdapter(model, given, params.lora, params.seed) }
+}
+
+export function trainerSettings(params: TrainingParams, temperature = 1): TrainerSettings {
+  return {
+    epochs: params.epochs,
+    maxSteps: params.max_steps === 0 ? undefined : params.max_steps,
+    batchSize: params.batch_size,
+    accumulation: params.gradient_accumulation_steps,
+    learningRate: params.learning_rate,
+    schedule: params.lr_scheduler,
+    warmup: params.warmup,
+    shuffle: params.shuffle,
+    groupByLength: params.group_by_length,
+    seed: params.seed,
+    temperature,
+    optimizer: {
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      weightDecay: params.weight_decay,
+      maxGradientNorm: params.max_grad_norm,
+    },
+  }
+}
+
+/** Trains and writes the stage's two outputs. */
+export async function runTraining<Row>(
+  stage: string,
+  { model, adapter }: Policy,
+  task: TrainingTask<Row>,
+  settings: TrainerSettings,
+  outputs: { readonly adapter: string; readonly log: string },
+  context: TrainingContext,
+): Promise<void> {
+  const { log, matrices } = await trainAdapter(model, adapter, task, settings, context)
+  saveAdapter(outputs.adapter, adapter.settings, matrices)
+  writeFileSync(outputs.log, log.map((row) => `${JSON.stringify({ stage, ...row })}\n`).join(''))
+}
+
+/** Prompt and completion as one sequence cut at `maxLength`; undefined where nothing of the completion is left. */
+export function completionSequence(
+  prompt: readonly number[],
+  completion: readonly number[],
+  maxLength: number,
+): Sequence | undefined {
+  const cut = truncateCompletion({ prompt: [...prompt], completion: [...completion] }, maxLength)
+  if (cut === undefined) return undefined
+  const ids = [...cut.prompt, ...cut.completion]
+  return { ids, weights: ids.map((_, position) => (position < cut.prompt.length ? 0 : 1)) }
+}

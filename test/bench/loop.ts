@@ -1,0 +1,135 @@
+/**
+ * @file `npm run bench:loop`: does self-rewarding work on the shipped model, or does it just run? Runs
+ * workflows/self-reward.yaml for several seeds, each once with the judge's scores and several times with the scores
+ * shuffled within each prompt (the control), and prints exact match on questions the model never saw.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+
+/** The folder from which `npm run` starts. */
+const root = process.cwd()
+const methods = ['dpo', 'grpo', 'gspo'] as const
+type Method = (typeof methods)[number]
+
+interface Outcome {
+  readonly seed: number
+  /** Exact match after supervised fine-tuning. */
+  readonly sft: number
+  readonly judged: Record<Method, number>
+  /** One entry a shuffle. */
+  readonly shuffled: Record<Method, number[]>
+  /** Share of greedy replies that show their working. */
+  readonly worked: Record<'sft' | Method, number>
+}
+
+export async function main(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      seeds: { type: 'string', default: '101,102,103' },
+      shuffles: { type: 'string', default: '3' },
+      questions: { type: 'string', default: 'data/heldout.jsonl' },
+      set: { type: 'string', multiple: true, default: [] },
+      param: { type: 'string', multiple: true, default: [] },
+      out: { type: 'string', default: 'node_modules/.cache/flow/bench/loop.json' },
+    },
+  })
+  const project = join(root, 'node_modules/.cache/flow/bench/loop')
+  for (const part of ['workflows', 'data', 'checkpoints/tiny-base']) {
+    cpSync(join(root, part), join(project, part), { recursive: true })
+  }
+  const extra = [
+    ...values.param.flatMap((each) => ['--param', each]),
+    ...values.set.flatMap((each) => ['--set', each]),
+  ]
+  const outcomes: Outcome[] = []
+  for (const seed of values.seeds.split(',').map(Number)) {
+    const run = (scores: string[]) =>
+      evaluateRun(project, [`seed=${seed}`, `questions=${values.questions}`, ...scores], extra)
+    const judged = await run([])
+    const shuffled: Record<Method, number[]> = { dpo: [], grpo: [], gspo: [] }
+    for (let shuffle = 1; shuffle <= Number(values.shuffles); shuffle++) {
+      const control = await run(['scores=shuffled', `score_seed=${shuffle}`])
+      for (const method of methods) shuffled[method].push(control.exactMatch[method])
+    }
+    const { sft, ...rest } = judged.exactMatch
+    outcomes.push({ seed, sft, judged: rest, shuffled, worked: judged.worked })
+    writeFileSync(join(root, values.out), `${JSON.stringify(outcomes, null, 2)}\n`)
+    console.log(table(outcomes))
+  }
+  return 0
+}
+
+interface Measured {
+  readonly exactMatch: Record<'sft' | Method, number>
+  readonly worked: Record<'sft' | Method, number>
+}
+
+async function evaluateRun(
+  project: string,
+  params: readonly string[],
+  extra: readonly string[],
+): Promise<Measured> {
+  const names = ['sft', ...methods] as const
+  const fileOf = (name: string) =>
+    join('metrics', params.join(' ').replaceAll(/[^a-z0-9= ]/g, '-'), `${name}.json`)
+  mkdirSync(join(project, dirname(fileOf('sft'))), { recursive: true })
+  const args = [
+    ...params.flatMap((each) => ['--param', each]),
+    ...names.flatMap((name) => ['--set', `nodes.evaluate_${name}.out.metrics=${fileOf(name)}`]),
+    ...extra,
+  ]
+  await flow(project, ['run', 'workflows/self-reward.yaml', '--json', ...args])
+  const read = (name: string) =>
+    (JSON.parse(readFileSync(join(project, fileOf(name)), 'utf8')) as { values: Record<string, number> })
+      .values
+  const collect = (metric: string) =>
+    Object.fromEntries(names.map((name) => [name, read(name)[metric]!])) as Measured['exactMatch']
+  return { exactMatch: collect('exact_match'), worked: collect('share/worked') }
+}
+
+/** Runs the command line; its stages' progress on one line of standard error. */
+async function flow(project: string, args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [join(root, 'engine/cli/flow.js'), ...args], {
+    cwd: project,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const closed = once(child, 'close')
+  const failures: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event = JSON.parse(line) as { type: string; node?: string; durationMs?: number; outcome?: string }
+    if (event.type === 'node-failed' || event.type === 'invalid') failures.push(line)
+    if (event.type === 'node-finished' && event.outcome === 'executed') {
+      process.stderr.write(`${event.node} ${(event.durationMs! / 1000).toFixed(1)} s  `)
+    }
+  }
+  const [exitCode] = await closed
+  process.stderr.write('\n')
+  if (failures.length > 0 || exitCode !== 0) throw new Error(`flow ${args.join(' ')}\n${failures.join('\n')}`)
+}
+
+function table(outcomes: readonly Outcome[]): string {
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
+  const percent = (value: number) => (100 * value).toFixed(1)
+  const row = (name: string, read: (outcome: Outcome) => number) => {
+    const values = outcomes.map(read)
+    return `| ${name} | ${values.map(percent).join(' | ')} | ${percent(mean(values))} |`
+  }
+  return [
+    `| exact match, % | ${outcomes.map(({ seed }) => `seed ${seed}`).join(' | ')} | mean |`,
+    `|---|${outcomes.map(() => '---|').join('')}---|`,
+    row('SFT', ({ sft }) => sft),
+    ...methods.flatMap((method) => [
+      row(method.toUpperCase(), ({ judged }) => judged[method]),
+      row(`${method.toUpperCase()}, scores shuffled`, ({ shuffled }) => mean(shuffled[method])),
+    ]),
+    row('replies that show working: SFT', ({ worked }) => worked.sft),
+    ...methods.map((method) =>
+      row(`replies that show working: ${method.toUpperCase()}`, ({ worked }) => worked[method]),
+    ),
+  ].join('\n')
+}

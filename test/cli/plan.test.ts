@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { TestProject } from './test-project.ts'
+
+const workflow = `name: planned
+nodes:
+  a: { uses: trim, in: { text: in.txt } }
+  b: { uses: upper, in: { text: '\${{ nodes.a.text }}' }, with: { times: 2 } }
+  c: { uses: upper, in: { text: '\${{ nodes.b.text }}' } }
+  d: { uses: upper, in: { text: other.txt }, out: { text: d.txt } }
+`
+
+async function plan(project: TestProject, ...args: string[]) {
+  const { code, stdout } = await project.flow('plan', '--json', 'w.yaml', ...args)
+  expect(code).toBe(0)
+  const document = JSON.parse(stdout) as {
+    workflow: string
+    nodes: { node: string; stage: string; decision: string; reason: string; key?: string }[]
+  }
+  return {
+    ...document,
+    decisions: document.nodes.map(({ node, decision, reason }) => `${node} ${decision}: ${reason}`),
+  }
+}
+
+test('plan --json gives a decision and a reason for each node, and runs nothing', async () => {
+  const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' x', 'other.txt': 'y' })
+  const first = await plan(project)
+  expect(first.workflow).toBe('planned')
+  expect(first.decisions).toEqual([
+    'a run: no earlier result',
+    'b unknown: unknown until a has run',
+    'c unknown: unknown until a has run',
+    'd run: no earlier result',
+  ])
+  expect(first.nodes[0]).toEqual({
+    node: 'a',
+    stage: 'trim',
+    decision: 'run',
+    reason: 'no earlier result',
+    key: expect.stringMatching(/^[0-9a-f]{64}$/),
+  })
+  expect(existsSync(join(project.folder, 'd.txt'))).toBe(false)
+
+  await project.run('w.yaml')
+  expect((await plan(project)).nodes.map(({ decision }) => decision)).toEqual([
+    'reuse',
+    'reuse',
+    'reuse',
+    'reuse',
+  ])
+  expect((await plan(project, '--set', 'nodes.b.with.times=3')).decisions).toEqual([
+    'a reuse: up to date',
+    'b run: params.times 2 -> 3',
+    'c unknown: unknown until b has run',
+    'd reuse: up to date',
+  ])
+  expect((await plan(project, '--refresh', 'a', '--until', 'b')).decisions).toEqual([
+    'a run: asked for by --refresh',
+    'b unknown: unknown until a has run',
+  ])
+})
+
+test('explain shows the change, the key and what it is made of', async () => {
+  const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' x', 'other.txt': 'y' })
+  await project.run('w.yaml')
+  const same = await project.flow('explain', 'b')
+  expect(same.code).toBe(0)
+  expect(same.stdout).toMatch(
+    /^b \(upper\): reuse, up to date\nkey [0-9a-f]{64}\n\nnothing changed since its previous run\n/,
+  )
+  expect(same.stdout).toContain('params.times 2')
+
+  const changed = await project.flow('explain', 'b', 'w.yaml', '--json', '--set', 'nodes.b.with.times=3')
+  expect(JSON.parse(changed.stdout)).toMatchObject({
+    node: 'b',
+    decision: 'run',
+    reason: 'params.times 2 -> 3',
+    changes: ['params.times 2 -> 3'],
+    preimage: { stage: 'upper', params: { times: 3 } },
+    previous: { params: { times: 2 } },
+  })
+  project.write('in.txt', 'new')
+  const unknown = await project.flow('explain', 'c')
+  expect(unknown.stdout).toContain('c (upper): unknown, unknown until a has run')
+  const mistyped = await project.flow('explain', 'bb')
+  expect(mistyped.code).toBe(2)
+  expect(mistyped.stderr).toContain('did you mean `b`?')
+})
+
+test('a value of an environment variable is part of the key and never shown', async () => {
+  const project = new TestProject({
+    'w.yaml': 'nodes:\n  a: { uses: secretive, in: { text: in.txt } }\n',
+    'in.txt': 'x',
+    'stages/secretive/index.ts': `
+import { copyFile } from 'node:fs/promises'
+import { defineStage, Type } from 'flow/stage'
+export default defineStage({
+  name: 'secretive', description: '', inputs: { text: 'text' }, outputs: { text: 'text' }, params: Type.Object({}),
+  environment: ['TEST_TOKEN'], light: true,
+  run: ({ inputs, outputs }) => copyFile(inputs.text, outputs.text),
+})
+`,
+  })
+  expect((await project.start(['run', 'w.yaml'], { TEST_TOKEN: 'first-secret' }).finished).code).toBe(0)
+  const explained = await project.start(['explain', 'a', '--json'], { TEST_TOKEN: 'second-secret' }).finished
+  expect(JSON.parse(explained.stdout)).toMatchObject({
+    decision: 'run',
+    changes: ['environment TEST_TOKEN changed'],
+  })
+  expect(explained.stdout).not.toContain('secret"')
+  for (const file of project.files('.flow')) expect(project.read(file)).not.toContain('first-secret')
+})
+
+test('an output path may already hold what would be written there, where that is known', async () => {
+  const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' x', 'other.txt': 'y' })
+  await project.run('w.yaml')
+  project.write('w.yaml', workflow.replace('out: { text: d.txt }', 'out: { text: e.txt }'))
+  project.write('e.txt', 'Z')
+  expect((await project.flow('plan', 'w.yaml')).code).toBe(2)
+  project.write('e.txt', 'Y')
+  expect(await project.run('w.yaml')).toMatchObject({ code: 0, executed: [] })
+})

@@ -1,0 +1,218 @@
+import { fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { flowRoot } from '../../engine/flow-root.ts'
+import { compile } from '../../engine/stage/compile.ts'
+import { PluginProject, stageSource } from './plugin-project.ts'
+
+let project: PluginProject
+beforeEach(() => {
+  project = new PluginProject({})
+})
+afterEach(() => project.remove())
+
+function write(body: string, options = {}): void {
+  project.write('stages/probe/index.ts', stageSource('probe', body, options))
+}
+
+test('an expected failure crosses the process border with its details', async () => {
+  write(
+    `throw new StageFailure({ code: 'bad-row', message: 'row 3 is empty', hint: 'fill it', file: 'a.jsonl', line: 3 })`,
+  )
+  await expect(project.run('probe')).rejects.toMatchObject({
+    name: 'StageFailure',
+    details: { code: 'bad-row', message: 'row 3 is empty', hint: 'fill it', file: 'a.jsonl', line: 3 },
+  })
+})
+
+test('a bug keeps its name and a stack that points into the TypeScript', async () => {
+  project.write(
+    'stages/probe/deep.ts',
+    `export function deep(value: unknown): never {\n  throw new RangeError('too deep')\n}`,
+  )
+  write(`const { deep } = await import('./deep.ts')\ndeep(1)`)
+  const error: Error = await project.run('probe').then(
+    () => expect.unreachable(),
+    (error) => error,
+  )
+  expect(error).toMatchObject({ name: 'RangeError', message: 'too deep' })
+  expect(error.stack).toContain(`${project.at('stages/probe/deep.ts')}:2:9`)
+  expect(error.stack).toContain(`${project.at('stages/probe/index.ts')}:`)
+})
+
+test('errors that the stage does not await fail it', async () => {
+  write(`setTimeout(() => { throw new Error('from a timer') }, 1)\nawait new Promise(() => {})`)
+  await expect(project.run('probe')).rejects.toThrow('from a timer')
+  write(`void Promise.reject(new Error('unhandled'))\nawait new Promise(() => {})`)
+  await expect(project.run('probe')).rejects.toThrow('unhandled')
+})
+
+test('an output that the stage did not write is a failure', async () => {
+  write('')
+  await expect(project.run('probe')).rejects.toMatchObject({ details: { code: 'output-missing' } })
+})
+
+test('a process that ends without a word is a failure that says how', async () => {
+  write('process.exit(7)')
+  await expect(project.run('probe')).rejects.toMatchObject({
+    details: { code: 'worker-exited', message: expect.stringContaining('exit code 7') },
+  })
+  write(`process.kill(process.pid, 'SIGKILL')\nawait new Promise(() => {})`)
+  await expect(project.run('probe')).rejects.toMatchObject({
+    details: {
+      code: 'worker-killed',
+      message: expect.stringContaining('SIGKILL'),
+      hint: expect.stringContaining('memory'),
+    },
+  })
+})
+
+test('a stage that leaves timers behind ends all the same', async () => {
+  write(`setInterval(() => {}, 1000)\nwriteFileSync(context.outputs.out, 'x')`, {
+    head: `import { writeFileSync } from 'node:fs'`,
+  })
+  await project.run('probe')
+  expect(readFileSync(project.at('out'), 'utf8')).toBe('x')
+})
+
+test('the last progress is never lost, though the stage never yields', async () => {
+  write(
+    `for (let step = 1; step <= 5000; step++) context.progress({ step, total: 5000, loss: 1 / step })
+     writeFileSync(context.outputs.out, 'x')
+     throw new Error('at the end')`,
+    { head: `import { writeFileSync } from 'node:fs'` },
+  )
+  const steps: number[] = []
+  await expect(project.run('probe', { onProgress: ({ step }) => steps.push(step) })).rejects.toThrow(
+    'at the end',
+  )
+  expect(steps[0]).toBe(1)
+  expect(steps.at(-1)).toBe(5000)
+  expect(steps.length).toBeLessThan(500)
+})
+
+test('lines come whole, the unfinished last one too', async () => {
+  write(
+    `process.stdout.write('one\\ntw'); process.stdout.write('o\\nthree')
+     writeFileSync(context.outputs.out, JSON.stringify([process.env.FROM_OUTSIDE, process.cwd()]))`,
+    { head: `import { writeFileSync } from 'node:fs'` },
+  )
+  process.env.FROM_OUTSIDE = 'seen'
+  const { logs } = await project.run('probe')
+  expect(logs).toEqual(['info: one', 'info: two', 'info: three'])
+  expect(JSON.parse(readFileSync(project.at('out'), 'utf8'))).toEqual(['seen', process.cwd()])
+})
+
+test('a cancelled stage may finish a checkpoint, and is not a result', async () => {
+  write(
+    `context.log('ready')
+     await new Promise((resolve) => context.signal.addEventListener('abort', resolve))
+     writeFileSync(context.checkpoint + '/step', 'saved')
+     writeFileSync(context.outputs.out, 'not a result')`,
+    { head: `import { writeFileSync } from 'node:fs'` },
+  )
+  const abort = new AbortController()
+  const running = project.run('probe', {
+    signal: abort.signal,
+    onLog: (_, line) => line === 'ready' && abort.abort(),
+  })
+  await expect(running).rejects.toMatchObject({ name: 'StageCancelled' })
+  expect(readFileSync(project.at('checkpoint/step'), 'utf8')).toBe('saved')
+  await expect(project.run('probe', { signal: abort.signal })).rejects.toMatchObject({
+    name: 'StageCancelled',
+  })
+})
+
+/** Connections that processes of a stage hold open: one closes when its process is gone. */
+class Held {
+  readonly path = project.at('socket')
+  readonly #server: Server
+  readonly #sockets: Socket[] = []
+  #waiting: (() => void)[] = []
+
+  constructor() {
+    this.#server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.resume()
+      this.#sockets.push(socket)
+      for (const wake of this.#waiting.splice(0)) wake()
+    }).listen(this.path)
+  }
+
+  async connected(count: number): Promise<void> {
+    while (this.#sockets.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  async closed(): Promise<void> {
+    await Promise.all(
+      this.#sockets.map((socket) => socket.closed || new Promise((resolve) => socket.once('close', resolve))),
+    )
+    this.#server.close()
+  }
+}
+
+/** Head of a stage: `holdAll` connects this process, and a child of it that ignores SIGTERM. */
+const holdAll = (socket: string) => `
+import { spawn } from 'node:child_process'
+import { connect } from 'node:net'
+const child = \`process.on('SIGTERM', () => {}); require('node:net').connect('${socket}')\`
+async function holdAll() {
+  spawn(process.execPath, ['-e', child], { stdio: 'inherit' })
+  await new Promise<void>((resolve) => connect('${socket}', resolve))
+}`
+
+test('a stage that does not heed the cancel is killed after the grace period, with all that it started', async () => {
+  const held = new Held()
+  write(
+    `await holdAll()
+await new Promise(() => {})`,
+    { head: holdAll(held.path) },
+  )
+  const abort = new AbortController()
+  const running = project.run('probe', { signal: abort.signal, graceMs: 100 })
+  await held.connected(2)
+  abort.abort()
+  await expect(running).rejects.toMatchObject({ name: 'StageCancelled' })
+  await held.closed()
+})
+
+test('what a stage started ends with it', async () => {
+  const held = new Held()
+  write(
+    `await holdAll()
+     while (!existsSync('${project.at('go')}')) await nextTurn()
+     writeFileSync(context.outputs.out, 'x')`,
+    {
+      head: `import { existsSync, writeFileSync } from 'node:fs'
+        import { setImmediate as nextTurn } from 'node:timers/promises'
+        ${holdAll(held.path)}`,
+    },
+  )
+  const running = project.run('probe')
+  await held.connected(2)
+  project.write('go', '')
+  await running
+  await held.closed()
+})
+
+test('a stage does not outlive the engine, though it computes without yielding', async () => {
+  const held = new Held()
+  write(
+    `await holdAll()
+for (;;) Math.random()`,
+    { head: holdAll(held.path) },
+  )
+  project.write(
+    'engine.ts',
+    `import { executeStage } from '${flowRoot}/engine/stage/execute.ts'
+     import { loadCatalog } from '${flowRoot}/engine/stage/load-catalog.ts'
+     const { catalog } = await loadCatalog('${project.folder}')
+     await executeStage({ stage: catalog.stages.get('probe')!, inputs: {}, outputs: {}, params: {}, device: 'cpu', threads: 1,
+       checkpoint: '${project.folder}', signal: new AbortController().signal, graceMs: 100, onProgress() {}, onLog() {} })`,
+  )
+  const engine = fork((await compile(project.at('engine.ts'))).bundle, { execArgv: [] })
+  await held.connected(2)
+  engine.kill('SIGKILL')
+  await held.closed()
+})

@@ -1,0 +1,325 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { jit } from '../../lm/tensor/jit.ts'
+import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
+import { type Tensor, type TensorMap, tf } from '../../lm/tensor/tf.ts'
+import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
+import { type HostBatch, type HostTensor, upload } from '../../lm/training/batch.ts'
+import { policyGradient, reinforce, rewardWeighted } from '../../lm/training/objectives/policy-gradient.ts'
+import { type PreferenceLoss, preference } from '../../lm/training/objectives/preference.ts'
+import { supervised } from '../../lm/training/objectives/supervised.ts'
+import { tokenLogps } from '../../lm/training/token-logps.ts'
+import type { Objective } from '../../lm/training/trainer.ts'
+import { largestDifference, readReference } from './reference.ts'
+
+type Numbers = number[]
+type Metrics = Readonly<Record<string, number | null>>
+
+interface DpoCase {
+  readonly settings: {
+    readonly loss: PreferenceLoss
+    readonly beta: number
+    readonly label_smoothing: number
+    readonly rpo_alpha?: number
+  }
+  readonly loss: number
+  readonly gradient_chosen: Numbers
+  readonly gradient_rejected: Numbers
+  readonly metrics?: Metrics
+}
+
+interface PolicyGradientCase {
+  readonly settings: {
+    readonly rewards: string
+    readonly scale_rewards: RewardScale
+    readonly importance: 'token' | 'sequence'
+    readonly loss_type: 'grpo' | 'bnpo' | 'dr_grpo' | 'dapo'
+    readonly beta: number
+    readonly epsilon_low: number
+    readonly epsilon_high: number
+    readonly delta: number | null
+    readonly mask_truncated: boolean
+    readonly old_logps: boolean
+    readonly bias_correction_kl: boolean
+    readonly max_completion_length: number
+  }
+  readonly loss: number
+  readonly gradient: Numbers[]
+  readonly metrics: Metrics
+}
+
+interface ObjectivesReference {
+  readonly dpo: {
+    readonly inputs: Readonly<
+      Record<
+        | 'chosen'
+        | 'rejected'
+        | 'reference_chosen'
+        | 'reference_rejected'
+        | 'chosen_lengths'
+        | 'rejected_lengths',
+        Numbers
+      >
+    >
+    readonly cases: DpoCase[]
+  }
+  readonly policy_gradient: {
+    readonly inputs: {
+      readonly logps: Numbers[]
+      readonly old_logps: Numbers[]
+      readonly reference_logps: Numbers[]
+      readonly mask: Numbers[]
+      readonly finished: boolean[]
+      readonly group_size: number
+    }
+    readonly rewards: Readonly<Record<string, (number | null)[]>>
+    readonly advantages: Readonly<Record<string, Readonly<Record<RewardScale, Numbers>>>>
+    readonly cases: PolicyGradientCase[]
+  }
+  readonly original: {
+    readonly logps: Numbers
+    readonly reference_logps: Numbers
+    readonly rewards: Numbers
+    readonly reinforce_baseline: { readonly loss: number; readonly gradient: Numbers }
+    readonly reward_weighted: {
+      readonly rows: number
+      readonly cases: {
+        readonly kl: number
+        readonly weights: Numbers
+        readonly loss: number
+        readonly gradient: Numbers
+      }[]
+    }
+  }
+  readonly sft: {
+    readonly logits: Numbers[][]
+    readonly ids: Numbers[]
+    readonly labels: Numbers[]
+    readonly token_logps: Numbers[]
+    readonly cases: { num_items_in_batch: number | null; loss: number; gradient: Numbers[][] }[]
+  }
+}
+
+const reference = readReference<ObjectivesReference>('objectives.json')
+
+beforeAll(async () => {
+  registerOnnxBackend()
+  await tf.setBackend('onnx')
+})
+
+const vector = (values: readonly number[]): HostTensor => ({
+  shape: [values.length],
+  data: Float32Array.from(values),
+})
+const matrix = (rows: readonly (readonly number[])[]): HostTensor => ({
+  shape: [rows.length, rows[0]!.length],
+  data: Float32Array.from(rows.flat()),
+})
+const scalar = (value: number): HostTensor => ({ shape: [], data: Float32Array.of(value) })
+const identity = (size: number) =>
+  Array.from({ length: size }, (_, row) =>
+    Array.from({ length: size }, (_, column) => Number(row === column)),
+  )
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
+
+/** Loss, gradient with respect to the log-probabilities and metrics, through one compiled graph as in training. */
+function evaluate(objective: Objective, logps: readonly number[], batch: HostBatch) {
+  const metrics: TensorMap = {}
+  const run = jit(({ logps, ...arrays }: TensorMap) => {
+    const { value, grad } = tf.valueAndGrad((logps: Tensor) => {
+      const outcome = objective({ logps, correct: tf.zerosLike(logps) }, arrays)
+      for (const [name, tensor] of Object.entries(outcome.metrics)) metrics[name] = tf.keep(tensor)
+      return outcome.loss as tf.Scalar
+    })(logps!)
+    return { loss: value, gradient: grad, ...metrics } as TensorMap
+  })
+  const results = run(upload({ logps: vector(logps), ...batch }))
+  const values = Object.fromEntries(
+    Object.entries(results).map(([name, tensor]) => [name, Array.from(tensor.dataSync())]),
+  )
+  run.dispose()
+  return {
+    loss: values.loss![0]!,
+    gradient: values.gradient!,
+    metrics: Object.fromEntries(Object.keys(metrics).map((name) => [name, values[name]![0]!])),
+  }
+}
+
+/** Relative where the expected number is larger than 1. */
+function expectClose(ours: number, theirs: number, tolerance: number) {
+  expect(Math.abs(ours - theirs) / Math.max(1, Math.abs(theirs))).toBeLessThan(tolerance)
+}
+
+describe('direct preference optimisation', () => {
+  const { inputs, cases } = reference.dpo
+  const pairs = inputs.chosen.length
+  const chosenTokens = sum(inputs.chosen_lengths)
+  // One slot a sequence, which holds its sum.
+  const batch: HostBatch = {
+    membership: matrix(identity(2 * pairs)),
+    lengths: vector([...inputs.chosen_lengths, ...inputs.rejected_lengths]),
+    reference: vector([...inputs.reference_chosen, ...inputs.reference_rejected]),
+    share: scalar(1 / pairs),
+    likelihood: vector(Array.from({ length: 2 * pairs }, (_, row) => (row < pairs ? 1 / chosenTokens : 0))),
+  }
+
+  it.each(cases.map((each) => [JSON.stringify(each.settings), each] as const))('%s', (_, expected) => {
+    const { loss, beta, label_smoothing, rpo_alpha } = expected.settings
+    const objective = preference({ loss, beta, labelSmoothing: label_smoothing, rpoAlpha: rpo_alpha ?? 0 })
+    const ours = evaluate(objective, [...inputs.chosen, ...inputs.rejected], batch)
+    expectClose(ours.loss, expected.loss, 1e-6)
+    const gradient = [...expected.gradient_chosen, ...expected.gradient_rejected]
+    expect(largestDifference(ours.gradient, gradient)).toBeLessThan(1e-6)
+    for (const [name, value] of Object.entries(expected.metrics ?? {})) {
+      expectClose(ours.metrics[name]!, value!, 1e-6)
+    }
+  })
+})
+
+describe('policy gradients', () => {
+  const { inputs, rewards, advantages, cases } = reference.policy_gradient
+  const rows = inputs.mask.length
+  const width = inputs.mask[0]!.length
+
+  it.each(Object.keys(rewards))('advantages: %s', (name) => {
+    const scored = rewards[name]!.map((reward, row) => ({
+      group: Math.floor(row / inputs.group_size),
+      reward,
+    }))
+    for (const scale of ['group', 'batch', 'none'] as const) {
+      const { values } = groupAdvantages(scored, scale)
+      expect(largestDifference(values, advantages[name]![scale])).toBeLessThan(1e-8)
+    }
+  })
+
+  it('finds no signal in equal rewards whose mean is off by the last bit', () => {
+    const rewards = [0.1, 0.1, 0.1].map((reward) => ({ group: 0, reward }))
+    const { hasSignal, fracRewardZeroStd } = groupAdvantages(rewards, 'group')
+    expect(hasSignal).toEqual([false, false, false])
+    expect(fracRewardZeroStd).toBe(1)
+  })
+
+  /** What each token's loss counts for, as `aggregation` of `objectives.md` has it. */
+  function aggregationOf(
+    type: PolicyGradientCase['settings']['loss_type'],
+    mask: Numbers[],
+    longest: number,
+  ) {
+    const counts = mask.map(sum)
+    const total = Math.max(1, sum(counts))
+    return mask.map((tokens, row) => {
+      const share = {
+        grpo: 1 / Math.max(1, counts[row]!) / rows,
+        bnpo: 1 / total,
+        dr_grpo: 1 / (rows * longest),
+        dapo: 1 / total,
+      }[type]
+      return tokens.map((counted) => counted * share)
+    })
+  }
+
+  // `delta` and the KL term weighed by the ratio are TRL's own additions.
+  const ours = cases.filter(({ settings }) => settings.delta === null && !settings.bias_correction_kl)
+
+  it.each(ours.map((each) => [JSON.stringify(each.settings), each] as const))('%s', (_, expected) => {
+    const { settings } = expected
+    const mask = inputs.mask.map((tokens, row) =>
+      tokens.map((counted) => (settings.mask_truncated && !inputs.finished[row] ? 0 : counted)),
+    )
+    const counts = mask.map(sum)
+    const total = sum(counts)
+    const rowAdvantages = advantages[settings.rewards]![settings.scale_rewards]
+    const slots = (value: (row: number, column: number) => number) =>
+      vector(Array.from({ length: rows * width }, (_, slot) => value(Math.floor(slot / width), slot % width)))
+    const belongs = (value: (row: number) => number) =>
+      matrix(
+        counts.map((_, sequence) =>
+          mask.flatMap((tokens, row) =>
+            tokens.map((counted) => (row === sequence ? counted * value(row) : 0)),
+          ),
+        ),
+      )
+    const aggregation = aggregationOf(settings.loss_type, mask, settings.max_completion_length)
+    const batch: HostBatch = {
+      aggregation: vector(aggregation.flat()),
+      tokenShare: slots((row, column) => mask[row]![column]! / total),
+      old: slots((row, column) => inputs.old_logps[row]![column]!),
+      hasOld: slots(() => Number(settings.old_logps)),
+      reference: slots((row, column) => inputs.reference_logps[row]![column]!),
+      advantages: slots((row) => rowAdvantages[row]!),
+      membership: belongs(() => 1),
+      averaging: belongs((row) => 1 / Math.max(1, counts[row]!)),
+    }
+    const objective = policyGradient({
+      level: settings.importance,
+      epsilonLow: settings.epsilon_low,
+      epsilonHigh: settings.epsilon_high,
+      beta: settings.beta,
+    })
+    const result = evaluate(objective, inputs.logps.flat(), batch)
+    expectClose(result.loss, expected.loss, 1e-6)
+    expect(largestDifference(result.gradient, expected.gradient.flat())).toBeLessThan(1e-6)
+    if (settings.beta > 0) expectClose(result.metrics.kl!, expected.metrics.kl!, 1e-6)
+    // TRL averages a sequence's clipping over sequences, we over tokens.
+    if (settings.importance === 'token') {
+      expectClose(result.metrics.clip_ratio!, expected.metrics['clip_ratio/region_mean']!, 1e-6)
+    }
+  })
+})
+
+describe("the original's objectives", () => {
+  const { logps, reference_logps, rewards, reinforce_baseline, reward_weighted } = reference.original
+
+  it('reinforce_baseline', () => {
+    const clipped = rewards.map((reward) => Math.max(-5, Math.min(5, reward)))
+    const baseline = sum(clipped) / clipped.length
+    const factors = vector(clipped.map((reward) => (reward - baseline) / clipped.length))
+    const ours = evaluate(reinforce, logps, { factors })
+    expectClose(ours.loss, reinforce_baseline.loss, 1e-6)
+    expect(largestDifference(ours.gradient, reinforce_baseline.gradient)).toBeLessThan(1e-6)
+  })
+
+  it.each(reward_weighted.cases)('reward_weighted, temperature $temperature, kl $kl', (expected) => {
+    const { rows } = reward_weighted
+    const ours = evaluate(rewardWeighted, logps.slice(0, rows), {
+      factors: vector(expected.weights.map((weight) => weight - expected.kl / rows)),
+      klFactors: vector(expected.weights.map(() => expected.kl / rows)),
+      reference: vector(reference_logps.slice(0, rows)),
+    })
+    expectClose(ours.loss, expected.loss, 1e-6)
+    expect(largestDifference(ours.gradient, expected.gradient)).toBeLessThan(1e-6)
+  })
+})
+
+describe('supervised fine-tuning', () => {
+  const { logits, ids, labels, token_logps, cases } = reference.sft
+  const scores = () => tf.tensor2d(logits.flatMap((row) => row.slice(0, -1)) as number[][])
+  const targets = () =>
+    tf.tensor1d(
+      ids.flatMap((row) => row.slice(1)),
+      'int32',
+    )
+
+  it('token log-probabilities, with scores raised by 80', () => {
+    const run = jit(({ x, y }: { x: Tensor; y: Tensor }) => ({ logps: tokenLogps(x, y) }))
+    const ours = Array.from(run({ x: scores(), y: targets() }).logps.dataSync())
+    expect(largestDifference(ours, token_logps.flat())).toBeLessThan(1e-5)
+  })
+
+  it.each(cases)('mean over $num_items_in_batch tokens (null: those of the batch)', (expected) => {
+    const learned = labels.flatMap((row) => row.slice(1).map((label) => Number(label !== -100)))
+    const total = expected.num_items_in_batch ?? sum(learned)
+    const shares = tf.tensor1d(learned.map((each) => each / total))
+    const run = jit(({ x, y, shares }: { x: Tensor; y: Tensor; shares: Tensor }) => {
+      const { value, grad } = tf.valueAndGrad((x: Tensor) => {
+        const logps = tokenLogps(x, y)
+        const { loss } = supervised({ logps, correct: tf.zerosLike(logps) }, { shares, counts: shares })
+        return loss as tf.Scalar
+      })(x)
+      return { loss: value as Tensor, gradient: grad }
+    })
+    const { loss, gradient } = run({ x: scores(), y: targets(), shares })
+    expectClose(loss.dataSync()[0]!, expected.loss, 1e-6)
+    const theirs = expected.gradient.flatMap((row) => row.slice(0, -1)).flat()
+    expect(largestDifference(Array.from(gradient.dataSync()), theirs)).toBeLessThan(1e-6)
+  })
+})

@@ -1,0 +1,103 @@
+/** @file The numbers that transformers, PEFT and TRL computed, as `test/reference/` left them. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { DecoderParameters } from '../../lm/model/decoder.ts'
+import { scalingOf } from '../../lm/model/lora.ts'
+import { adapterTensors, loadAdapter, loadModel } from '../../lm/model/model.ts'
+import type { Message } from '../../lm/text/messages.ts'
+
+export function referencePath(path: string): string {
+  return fileURLToPath(new URL(`../fixtures/reference/${path}`, import.meta.url))
+}
+
+export function readReference<Value>(path: string): Value {
+  return JSON.parse(readFileSync(referencePath(path), 'utf8')) as Value
+}
+
+export function readReferenceRows<Row>(path: string): Row[] {
+  const lines = readFileSync(referencePath(path), 'utf8').trimEnd().split('\n')
+  return lines.map((line) => JSON.parse(line) as Row)
+}
+
+export interface GreedyReference {
+  readonly prompt: number[]
+  readonly continuation: number[]
+  readonly smallest_margin: number
+}
+
+export interface LogitsReference {
+  /** Two rows, which ran as one batch padded on the right. */
+  readonly input_ids: number[][]
+  /** `NAME` or `NAME+adapter`; logits [row][position][token]. */
+  readonly models: Readonly<
+    Record<string, { readonly logits: number[][][]; readonly greedy: GreedyReference[] }>
+  >
+}
+
+export interface ChatReference {
+  readonly messages: Message[]
+  readonly add_generation_prompt: boolean
+  readonly text: string
+  readonly ids: number[]
+}
+
+export interface StepReference<Batch> {
+  readonly log: Readonly<Record<string, number | null>>
+  /** The step's micro-batches. Absent where they equal those of the file's first run. */
+  readonly batches?: Batch[]
+}
+
+export interface RunReference<Batch> {
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly steps: StepReference<Batch>[]
+}
+
+export interface SftBatch {
+  readonly input_ids: number[][]
+  /** -100 where the token is not learned; unshifted. */
+  readonly labels: number[][]
+  /** Share of the micro-batch's learned tokens that the model would have written. */
+  readonly token_accuracy: number
+}
+
+interface CompletionReference {
+  readonly input_ids: number[]
+  readonly completion_start: number
+}
+
+export interface DpoBatch {
+  readonly chosen: CompletionReference[]
+  readonly rejected: CompletionReference[]
+}
+
+export interface PolicyGradientBatch {
+  readonly rows: {
+    readonly prompt_ids: number[]
+    readonly completion_ids: number[]
+    /** False where a truncated completion was masked. */
+    readonly counted: boolean
+    readonly advantage: number
+    readonly old_logps: number[]
+    readonly reference_logps?: number[]
+  }[]
+}
+
+/** A checkpoint of `models/`, with an adapter of `adapters/` beside it where one is named. */
+export function loadReferenceModel(model: string, adapter?: string): DecoderParameters {
+  const { config, weights } = loadModel(referencePath(`models/${model}`))
+  if (adapter === undefined) return { config, weights }
+  const { settings, matrices } = loadAdapter(referencePath(`adapters/${adapter}`), config)
+  return { config, weights, adapter: { tensors: adapterTensors(matrices), scaling: scalingOf(settings) } }
+}
+
+/** Largest |a - b| over two arrays of equal length; NaN where any difference is. */
+export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) throw new Error(`${a.length} numbers against ${b.length}`)
+  let largest = 0
+  for (let index = 0; index < a.length; index++) {
+    const difference = Math.abs(a[index]! - b[index]!)
+    if (Number.isNaN(difference)) return difference
+    largest = Math.max(largest, difference)
+  }
+  return largest
+}

@@ -1,0 +1,293 @@
+/** @file The learning types: what a good value says of itself, and what is said of a broken one. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { ArtifactDefinition, ArtifactFault } from '../../engine/artifacts/define.ts'
+import { writeAdapter } from '../../lm/checkpoint/peft.ts'
+import { writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
+import { adapter } from '../../stages/artifacts/adapter.ts'
+import { dataset } from '../../stages/artifacts/dataset.ts'
+import { documents } from '../../stages/artifacts/documents.ts'
+import { instructions } from '../../stages/artifacts/instructions.ts'
+import { judged, judgedFull, samples } from '../../stages/artifacts/judged.ts'
+import { metrics } from '../../stages/artifacts/metrics.ts'
+import { model } from '../../stages/artifacts/model.ts'
+import { preferences } from '../../stages/artifacts/preferences.ts'
+import { prompts, questions } from '../../stages/artifacts/prompts.ts'
+import { report } from '../../stages/artifacts/report.ts'
+import { responses } from '../../stages/artifacts/responses.ts'
+import { rewardGroups, rewards } from '../../stages/artifacts/rewards.ts'
+import { tokenizer } from '../../stages/artifacts/tokenizer.ts'
+import { trainingLog } from '../../stages/artifacts/training-log.ts'
+import { temporaryFile, temporaryFolder } from './run-stage.ts'
+
+async function faultsIn(type: ArtifactDefinition, path: string): Promise<ArtifactFault[]> {
+  const faults: ArtifactFault[] = []
+  for await (const fault of type.validate(path)) faults.push(fault)
+  return faults
+}
+
+const candidate = { response: 'a', score: 4, judge_output: 'Score: 4', votes: [4, null] }
+const judgedRow = {
+  instruction: 'p',
+  candidates: [candidate, { ...candidate, response: 'b', score: null }],
+  chosen: 'a',
+  chosen_score: 4,
+  rejected: 'b',
+  rejected_score: 1,
+}
+const sampled = { text: 'a', token_ids: [5, 2], logps: [-1, -0.5], finished: true }
+
+/** Type, a good row, what its file says of itself, and broken rows with a word of their fault. */
+const rowTypes: readonly [ArtifactDefinition, object, string, readonly (readonly [object, RegExp])[]][] = [
+  [
+    documents,
+    { text: 'Once.' },
+    '1 document',
+    [
+      [{ text: '' }, /`text` is empty/],
+      [{ body: 'x' }, /`text`/],
+    ],
+  ],
+  [
+    instructions,
+    { instruction: 'Add.', input: '', output: '5' },
+    '1 conversation',
+    [
+      [{ instruction: 'Add.' }, /`output`/],
+      [{ messages: [{ role: 'user', content: 'x' }] }, /assistant/],
+      [{ question: 'x' }, /`instruction`, `messages`/],
+    ],
+  ],
+  [
+    prompts,
+    { prompt: 'Hi' },
+    '1 prompt',
+    [
+      [{ prompt: ' ' }, /empty/],
+      [{ text: 'x' }, /`prompt`/],
+    ],
+  ],
+  [questions, { prompt: '2+3?', answer: '5', task: 'add' }, '1 question', [[{ prompt: '2+3?' }, /`answer`/]]],
+  [
+    responses,
+    { prompt: 'p', responses: [sampled, sampled] },
+    '1 prompt, 2 candidates',
+    [
+      [{ prompt: 'p', responses: [] }, /empty list/],
+      [{ prompt: 'p', responses: [{ ...sampled, logps: [-1] }] }, /1 log-probabilities for 2 tokens/],
+      [{ prompt: 'p', responses: [{ text: 'a' }] }, /`token_ids`/],
+    ],
+  ],
+  [
+    judged,
+    judgedRow,
+    '1 prompt, 1 of 2 candidates scored',
+    [
+      [{ ...judgedRow, candidates: [{ response: 'a', score: '4' }] }, /`score`.*string/],
+      [{ ...judgedRow, chosen: null, rejected: null }, /judged-full/],
+    ],
+  ],
+  [
+    judgedFull,
+    { ...judgedRow, chosen: null, rejected: null, has_valid_pair: false },
+    '1 prompt, 1 of 2 candidates scored',
+    [[judgedRow, /has_valid_pair/]],
+  ],
+  [
+    preferences,
+    { prompt: 'p', chosen: 'a', rejected: 'b' },
+    '1 pair',
+    [
+      [{ prompt: 'p', chosen: 'a' }, /`rejected`/],
+      [{ prompt: 'p', chosen: 'a', rejected: 'a' }, /same text/],
+    ],
+  ],
+  [
+    rewards,
+    { prompt: 'p', response: 'a', reward: 0.5, group: 0 },
+    '1 reply in 1 group',
+    [[{ prompt: 'p', response: 'a', reward: null }, /`reward`/]],
+  ],
+  [
+    rewardGroups,
+    { prompt: 'p', responses: ['a', 'b'], weights: [0.75, 0.25] },
+    '1 group of 2 replies',
+    [
+      [{ prompt: 'p', responses: ['a', 'b'], weights: [1] }, /1 elements for 2 responses/],
+      [{ prompt: 'p', responses: ['a', 'b'], weights: [0.9, 0.9] }, /1.8/],
+    ],
+  ],
+  [
+    trainingLog,
+    { stage: 'sft', epoch: 0, step: 1, loss: 2.5 },
+    '1 step, loss 2.50 to 2.50',
+    [[{ stage: 'sft', epoch: 0, step: 1, loss: null }, /`loss`/]],
+  ],
+]
+
+describe.each(rowTypes)('$name', (type, good, description, broken) => {
+  it('accepts and describes good rows', async () => {
+    const file = temporaryFile('rows.jsonl', [good])
+    expect(await faultsIn(type, file)).toEqual([])
+    expect(await type.describe(file)).toBe(description)
+  })
+
+  it.each(broken)('names the line of a broken row: %j', async (row, message) => {
+    const faults = await faultsIn(type, temporaryFile('rows.jsonl', [good, row, good]))
+    expect(faults).toEqual([
+      {
+        message: expect.stringMatching(message),
+        line: 2,
+        hint: expect.stringContaining('a row looks like {'),
+      },
+    ])
+  })
+
+  it('reports every broken line, but no endless list', async () => {
+    const lines = [JSON.stringify(good), '{', '"text"', JSON.stringify(good)]
+    const faults = await faultsIn(type, temporaryFile('rows.jsonl', lines.join('\n')))
+    expect(faults.map((fault) => fault.line)).toEqual([2, 3])
+    expect(await faultsIn(type, temporaryFile('rows.jsonl', '{\n'.repeat(500)))).toHaveLength(30)
+  })
+})
+
+describe('files of rows', () => {
+  it('may be a JSON array only where the type says so', async () => {
+    const array = JSON.stringify([{ instruction: 'Add.', output: '5' }])
+    expect(await faultsIn(instructions, temporaryFile('rows.json', array))).toEqual([])
+    expect(await faultsIn(prompts, temporaryFile('rows.json', array))).toEqual([
+      { message: expect.stringContaining('JSON array'), line: 1, hint: expect.stringContaining('prepare') },
+    ])
+  })
+
+  it('must hold a row, but for verdicts that nobody could read', async () => {
+    const empty = temporaryFile('rows.jsonl', '\n')
+    expect(await faultsIn(preferences, empty)).toMatchObject([
+      { message: expect.stringContaining('no rows') },
+    ])
+    expect(await faultsIn(judged, empty)).toEqual([])
+    expect(await faultsIn(samples, empty)).toEqual([])
+    expect(await judged.describe(empty)).toBe('0 prompts, 0 of 0 candidates scored')
+  })
+})
+
+it('dataset: takes any rows, but wants JSON', async () => {
+  const file = temporaryFile('rows.jsonl', '{"a": 1}\n{broken\n')
+  expect(await faultsIn(dataset, file)).toEqual([])
+  expect(await dataset.describe(file)).toBe('1 raw row')
+  expect(await faultsIn(dataset, temporaryFile('rows.csv', 'a,b\n1,2\n'))).toMatchObject([{ line: 1 }])
+  expect(await faultsIn(dataset, temporaryFile('rows.jsonl', ''))).toMatchObject([
+    { message: 'the file has no rows' },
+  ])
+})
+
+describe('model', () => {
+  function modelFolder(
+    config: object = { model_type: 'qwen2', architectures: ['Qwen2ForCausalLM'] },
+  ): string {
+    const folder = join(temporaryFolder(), 'model')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+    writeFileSync(join(folder, 'tokenizer.json'), '{}')
+    writeSafetensors(join(folder, 'model.safetensors'), {
+      'embed.weight': { shape: [40, 30], data: new Float32Array(1200) },
+    })
+    return folder
+  }
+
+  it('says its architecture and size', async () => {
+    const folder = modelFolder()
+    expect(await faultsIn(model, folder)).toEqual([])
+    expect(await model.describe(folder)).toBe('qwen2, 1.2 k parameters')
+  })
+
+  it('names each missing file', async () => {
+    for (const name of ['config.json', 'model.safetensors', 'tokenizer.json']) {
+      const folder = modelFolder()
+      rmSync(join(folder, name))
+      const faults = await faultsIn(model, folder)
+      expect(faults).toHaveLength(1)
+      expect(faults[0]!.message).toContain(name)
+      expect(faults[0]!.message).not.toContain(folder)
+    }
+  })
+
+  it('wants an architecture and whole weights', async () => {
+    expect(await faultsIn(model, modelFolder({ hidden_size: 8 }))).toEqual([
+      {
+        message: 'config.json names no architecture',
+        file: 'config.json',
+        hint: expect.stringContaining('model_type'),
+      },
+    ])
+    const damaged = modelFolder()
+    const weights = join(damaged, 'model.safetensors')
+    writeFileSync(weights, readFileSync(weights).subarray(0, -8))
+    expect(await faultsIn(model, damaged)).toMatchObject([{ file: 'model.safetensors' }])
+  })
+})
+
+describe('adapter', () => {
+  function adapterFolder(): string {
+    const folder = join(temporaryFolder(), 'adapter')
+    const name = 'base_model.model.model.layers.0.self_attn.q_proj'
+    writeAdapter(folder, {
+      baseModel: 'm',
+      r: 2,
+      alpha: 4,
+      dropout: 0,
+      rslora: false,
+      targetModules: ['q_proj'],
+      tensors: new Map([
+        [`${name}.lora_A.weight`, { shape: [2, 8], data: new Float32Array(16) }],
+        [`${name}.lora_B.weight`, { shape: [8, 2], data: new Float32Array(16) }],
+      ]),
+    })
+    return folder
+  }
+
+  it('says its rank and size, and names a missing file', async () => {
+    const folder = adapterFolder()
+    expect(await faultsIn(adapter, folder)).toEqual([])
+    expect(await adapter.describe(folder)).toBe('LoRA of rank 2, 32 parameters')
+    rmSync(join(folder, 'adapter_model.safetensors'))
+    expect(await faultsIn(adapter, folder)).toMatchObject([
+      { message: expect.stringContaining('adapter_model.safetensors') },
+    ])
+    rmSync(join(folder, 'adapter_config.json'))
+    expect(await faultsIn(adapter, folder)).toMatchObject([{ file: 'adapter_config.json' }])
+  })
+})
+
+it('tokenizer: counts its tokens, and names what is missing', async () => {
+  const folder = temporaryFolder()
+  writeFileSync(
+    join(folder, 'tokenizer.json'),
+    JSON.stringify({ model: { type: 'BPE', vocab: { a: 0, b: 1 } } }),
+  )
+  expect(await faultsIn(tokenizer, folder)).toMatchObject([{ file: 'tokenizer_config.json' }])
+  writeFileSync(join(folder, 'tokenizer_config.json'), '{}')
+  expect(await faultsIn(tokenizer, folder)).toEqual([])
+  expect(await tokenizer.describe(folder)).toBe('2 tokens')
+  writeFileSync(join(folder, 'tokenizer.json'), '{}')
+  expect(await faultsIn(tokenizer, folder)).toMatchObject([{ message: expect.stringContaining('vocab') }])
+})
+
+it('metrics: holds numbers by name', async () => {
+  const good = temporaryFile(
+    'm.json',
+    JSON.stringify({ stage: 'evaluate', values: { exact_match: 0.405, questions: 600 } }),
+  )
+  expect(await faultsIn(metrics, good)).toEqual([])
+  expect(await metrics.describe(good)).toBe('exact match 40.5% of 600 questions')
+  for (const content of ['[]', '{}', '{"values": {"a": null}}', '{']) {
+    expect(await faultsIn(metrics, temporaryFile('m.json', content))).toHaveLength(1)
+  }
+})
+
+it('report: is an HTML page', async () => {
+  expect(await faultsIn(report, temporaryFile('r.html', '<!doctype html><html></html>'))).toEqual([])
+  expect(await report.describe(temporaryFile('r.html', '<!doctype html>'))).toBe('HTML, 1 kB')
+  expect(await faultsIn(report, temporaryFile('r.html', 'hello'))).toHaveLength(1)
+})

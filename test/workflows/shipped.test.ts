@@ -1,0 +1,29 @@
+/** @file Every workflow that comes with Flow loads without a fault against the stages that come with Flow. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { loadCatalog } from '../../engine/stage/load-catalog.ts'
+import { loadWorkflow } from '../../engine/workflow/load.ts'
+
+const root = join(import.meta.dirname, '../..')
+const files = readdirSync(join(root, 'workflows')).filter((name) => name.endsWith('.yaml'))
+
+describe.each(files)('workflows/%s', (name) => {
+  const file = `workflows/${name}`
+  const source = readFileSync(join(root, file), 'utf8')
+
+  it('fits the installed stages', async () => {
+    const { catalog, diagnostics } = await loadCatalog(root)
+    expect(diagnostics).toEqual([])
+    const loaded = loadWorkflow({ file, source, catalog, fileExists: () => true })
+    expect(loaded.diagnostics).toEqual([])
+    expect(loaded.workflow?.nodes.size).toBeGreaterThan(0)
+  })
+
+  it('opens with what it does, how to run it and how long it takes', () => {
+    const opening = source.split('\nname:')[0]!
+    expect(opening).toMatch(/^# /)
+    expect(opening).toContain(`npx flow run ${file}`)
+    expect(opening).toMatch(/\b(takes?|minutes?|hours?)\b/i)
+  })
+})

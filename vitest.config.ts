@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    alias: {
+      'flow/stage': here('./engine/stage/index.ts'),
+      'flow/artifacts': here('./engine/artifacts/index.ts'),
+    },
+  },
+  test: {
+    include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
+    exclude: ['**/node_modules/**', 'test/fixtures/**'],
+    // tfjs-core's gradients are ES modules without a package type: Node cannot load them, vite can.
+    server: { deps: { inline: [/tfjs-core\/dist\/register_all_gradients/, /tfjs-core\/dist\/gradients/] } },
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
