@@ -1,11 +1,12 @@
 /**
  * @file Chooses the backend. `cpu`: ONNX Runtime, part of the installation. `tensorflow`: `@tensorflow/tfjs-node-gpu`
- * (or `@tensorflow/tfjs-node`), where its native library is installed. `auto`: TensorFlow where it sees a GPU and
- * computes rightly, else `cpu`. What was taken, and why, is part of the answer: nothing falls back silently.
+ * (or `@tensorflow/tfjs-node`), where its native library is installed: in the folder that the environment variable
+ * FLOW_TENSORFLOW names, else in Flow's own. `auto`: TensorFlow where it sees a GPU and computes rightly, else
+ * `cpu`. What was taken, and why, is part of the answer: nothing falls back silently.
  */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import util from 'node:util'
 import { LmFailure } from '../failure.ts'
 import { registerOnnxBackend } from './onnx-backend.ts'
@@ -67,20 +68,23 @@ async function startOnnx(threads: number, why: string): Promise<Device> {
 
 /** The native backend, registered; or why there is none. */
 function loadTensorFlow(): TensorFlow | string {
-  const require = createRequire(import.meta.url)
+  const folder = process.env.FLOW_TENSORFLOW
+  const require = createRequire(folder ? join(resolve(folder), 'package.json') : import.meta.url)
   // Node 23 dropped two functions that the package calls.
   const legacy = util as unknown as Record<string, unknown>
   legacy.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined
   legacy.isArray ??= Array.isArray
+  // TensorFlow prints what it finds in the machine; its warnings stay.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '1'
   const missing: string[] = []
   for (const name of packages) {
-    let folder: string
+    let location: string
     try {
-      folder = dirname(require.resolve(`${name}/package.json`))
+      location = dirname(require.resolve(`${name}/package.json`))
     } catch {
       continue
     }
-    if (!existsSync(join(folder, 'lib'))) {
+    if (!existsSync(join(location, 'lib'))) {
       missing.push(`${name} is here without its native library`)
       continue
     }
@@ -97,7 +101,8 @@ function loadTensorFlow(): TensorFlow | string {
       missing.push(`${name} does not load: ${String((error as Error).message).split('\n')[0]}`)
     }
   }
-  return missing.join('; ') || `none of ${packages.join(', ')} is installed`
+  const place = folder ? ` in ${folder}` : ''
+  return missing.join('; ') || `neither ${packages.join(' nor ')} is installed${place}`
 }
 
 /** A device is believed after a product of known value came out right. */

@@ -4,7 +4,7 @@
  * possible: tfjs gradients multiply by whole arrays of ones, thousands of times a step.
  */
 
-import { allocate, type ElementType, onnxType, sameShape, sizeOf, type TypedArray } from './dtype.ts'
+import { allocate, type ElementType, onnxType, sameShape, type TypedArray } from './dtype.ts'
 import { onnx, type onnxTypes } from './onnx-proto.ts'
 
 export const opsetVersion = 17
@@ -12,7 +12,8 @@ const irVersion = 8
 /** The ONNX domain of ONNX Runtime's own operators. */
 export const microsoft = 'com.microsoft'
 
-export type ValueType = ElementType | 'int64'
+/** `int64` and `float64` occur inside a lowering only. */
+export type ValueType = ElementType | 'int64' | 'float64'
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 export type Attributes = Readonly<Record<string, Attribute>>
 
@@ -73,7 +74,7 @@ export class Graph {
   }
 
   uniform(value: number, shape: readonly number[], dtype: ValueType): Value {
-    return { name: undefined, shape, dtype, uniform: value }
+    return { name: undefined, shape, dtype, uniform: dtype === 'float32' ? Math.fround(value) : value }
   }
 
   constant(data: TypedArray, shape: readonly number[], dtype: ElementType): Value {
@@ -133,7 +134,9 @@ export class Graph {
     if (value.uniform !== undefined) return this.uniform(value.uniform, shape, value.dtype)
     const source = this.#reshapeOf.get(this.nameOf(value)) ?? value
     if (sameShape(source.shape, shape)) return source
-    const reshaped = this.op('Reshape', [source, this.integers(shape)], {}, shape, value.dtype)
+    // Without this flag a dimension of 0 means that of the input.
+    const flags = shape.includes(0) ? { allowzero: 1 } : {}
+    const reshaped = this.op('Reshape', [source, this.integers(shape)], flags, shape, value.dtype)
     this.#reshapeOf.set(this.nameOf(reshaped), source)
     return reshaped
   }
@@ -233,9 +236,4 @@ export class Graph {
     this.#constants.set(key, name)
     return name
   }
-}
-
-/** Number of elements of a value. */
-export function elements(value: Value): number {
-  return sizeOf(value.shape)
 }

@@ -1,6 +1,7 @@
 /**
  * @file `jit(fn)`: an ordinary tfjs function, gradients included, as one ONNX graph a shape, run as one call. On
- * any other backend the function simply runs, its intermediate tensors disposed.
+ * any other backend, and inside another traced function or a gradient, the function simply runs, its intermediate
+ * tensors disposed.
  */
 import { type ElementType, sizeOf } from './dtype.ts'
 import { Graph, type Value } from './graph.ts'
@@ -30,9 +31,10 @@ export interface Jitted<Arguments extends TensorMap, Results extends TensorMap> 
 
 /**
  * Compiles `fn` for each combination of argument shapes on its first call. Tensors that `fn` closes over are read
- * anew at each call and must outlive it; values computed from JavaScript numbers are constants of the trace.
- * The results are fresh tensors that the caller disposes.
- * @throws if `fn` reads a tensor's numbers while it is traced, or calls a kernel without a lowering.
+ * anew at each call and must outlive it; values computed from JavaScript numbers, random ones among them, are
+ * constants of the trace. The results are fresh tensors that the caller disposes.
+ * @throws if `fn` reads a tensor's numbers or assigns a variable while it is traced, or calls a kernel without a
+ * lowering
  */
 export function jit<Arguments extends TensorMap, Results extends TensorMap>(
   fn: (args: Arguments) => Results,
@@ -40,7 +42,7 @@ export function jit<Arguments extends TensorMap, Results extends TensorMap>(
   const compiled = new Map<string, Compiled>()
   const call = (args: Arguments): Results => {
     const backend = currentOnnxBackend()
-    if (backend === undefined) return tf.tidy(() => fn(args))
+    if (backend === undefined || backend.isTracing || tf.engine().isTapeOn()) return runAsItIs(fn, args)
     const key = Object.entries(args)
       .map(([name, tensor]) => `${name}:${tensor.dtype}[${tensor.shape}]`)
       .join(' ')
@@ -60,25 +62,33 @@ export function jit<Arguments extends TensorMap, Results extends TensorMap>(
   }) as Jitted<Arguments, Results>
 }
 
+/** A result that is an argument, or is there twice, becomes a tensor of its own: the caller disposes each. */
+function runAsItIs<Arguments extends TensorMap, Results extends TensorMap>(
+  fn: (args: Arguments) => Results,
+  args: Arguments,
+): Results {
+  return tf.tidy(() => {
+    const taken = new Set(Object.values(args))
+    const results = Object.entries(fn(args)).map(([name, tensor]) => {
+      const result = taken.has(tensor) ? tf.clone(tensor) : tensor
+      taken.add(result)
+      return [name, result]
+    })
+    return Object.fromEntries(results) as Results
+  })
+}
+
 function compile<Arguments extends TensorMap>(
   backend: OnnxBackend,
   fn: (args: Arguments) => TensorMap,
   args: Arguments,
 ): Compiled {
   const graph = new Graph()
-  const captured = new Map<string, tf.TensorInfo>()
-  const values = new Map<string, Value>()
-  const identities = new Map<tf.DataId, number>()
+  // By the object itself: assigning to a variable gives it another buffer, and tensors that share one part ways.
+  const captured = new Map<tf.TensorInfo, Value>()
   const capture = (info: tf.TensorInfo, dtype: ElementType): Value => {
-    const identity = identities.get(info.dataId) ?? identities.size
-    identities.set(info.dataId, identity)
-    const name = `captured${identity}_${info.shape.join('x')}`
-    const known = values.get(name)
-    if (known !== undefined) return known
-    const value = graph.input(name, [...info.shape], dtype)
-    // The object itself: assigning to a variable gives it another buffer.
-    captured.set(name, info)
-    values.set(name, value)
+    const value = captured.get(info) ?? graph.input(`captured_${captured.size}`, [...info.shape], dtype)
+    captured.set(info, value)
     return value
   }
 
@@ -90,7 +100,10 @@ function compile<Arguments extends TensorMap>(
         symbols[name] = backend.symbol(graph.input(`argument_${name}`, [...shape], dtype as ElementType))
       }
       const tensors = Object.entries(fn(symbols as Arguments))
-      return tensors.map(([name, tensor]) => ({ name, value: backend.symbolic(tensor) }))
+      const results = tensors.map(([name, tensor]) => ({ name, value: backend.symbolic(tensor) }))
+      // Also those that the function told the library to keep.
+      for (const [, tensor] of tensors) if (!tensor.isDisposed && backend.isSymbol(tensor)) tensor.dispose()
+      return results
     } finally {
       tf.engine().endScope()
     }
@@ -100,7 +113,7 @@ function compile<Arguments extends TensorMap>(
   return {
     session: new Session(encoded.bytes, { spinning: true }),
     parameters: Object.keys(args).filter((name) => used.has(`argument_${name}`)),
-    captured: [...captured].flatMap(([name, info]) => (used.has(name) ? [{ name, info }] : [])),
+    captured: [...captured].flatMap(([info, { name }]) => (used.has(name!) ? [{ name: name!, info }] : [])),
     results: results.map(({ name, value }) => ({
       name,
       shape: value.shape,
@@ -109,16 +122,17 @@ function compile<Arguments extends TensorMap>(
   }
 }
 
+function feed(backend: OnnxBackend, info: tf.TensorInfo): HostValue {
+  if ((info as tf.Tensor).isDisposed) {
+    throw new Error(`a compiled function reads a tensor of shape [${info.shape}] that has been disposed`)
+  }
+  return { dtype: info.dtype as ElementType, shape: info.shape, values: backend.view(info) }
+}
+
 function run(backend: OnnxBackend, program: Compiled, args: TensorMap): TensorMap {
   const feeds: Record<string, HostValue> = {}
-  for (const name of program.parameters) {
-    const tensor = args[name]!
-    const dtype = tensor.dtype as ElementType
-    feeds[`argument_${name}`] = { dtype, shape: tensor.shape, values: backend.view(tensor) }
-  }
-  for (const { name, info } of program.captured) {
-    feeds[name] = { dtype: info.dtype as ElementType, shape: info.shape, values: backend.view(info) }
-  }
+  for (const name of program.parameters) feeds[`argument_${name}`] = feed(backend, args[name]!)
+  for (const { name, info } of program.captured) feeds[name] = feed(backend, info)
   const fetches: Record<string, HostValue> = {}
   for (const { name, shape, dtype } of program.results) {
     fetches[`result_${name}`] = { dtype, shape, values: backend.allocate(dtype, sizeOf(shape)) }

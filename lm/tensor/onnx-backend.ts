@@ -2,29 +2,28 @@
  * @file A TensorFlow.js backend on ONNX Runtime. Eager: a kernel call runs its lowering as a cached one-operator
  * session. Tracing: kernel calls are recorded into a graph (see `jit.ts`). Each buffer lives in host memory.
  */
+import { BufferPool } from './buffer-pool.ts'
 import { allocate, type ElementType, isElementType, sizeOf, type TypedArray, toTypedArray } from './dtype.ts'
-import { Graph, type Value } from './graph.ts'
+import type { Graph, Value } from './graph.ts'
+import { KernelSessions } from './kernel-sessions.ts'
 import { lowerings } from './lowerings/index.ts'
 import type { KernelAttributes } from './lowerings/lowering.ts'
-import { Session } from './session.ts'
 import { tf } from './tf.ts'
 
-/** A buffer of the backend: numbers, or while tracing a symbolic value. */
+/** What stands for a tensor's numbers in the trace of `graph`. */
+interface Symbol {
+  readonly graph: Graph
+  readonly value: Value
+}
+
+/** A buffer of the backend: numbers, or a symbol of a trace. */
 interface Buffer {
   readonly dtype: ElementType
   readonly values: TypedArray | undefined
-  readonly value: Value | undefined
+  readonly symbol?: Symbol
   /** Allocated by the backend, so it may be handed out again once nobody holds it. */
   readonly pooled: boolean
   references: number
-}
-
-interface KernelSession {
-  readonly session: Session
-  /** Input positions that the lowering reads. */
-  readonly used: readonly number[]
-  readonly outputs: readonly { readonly shape: readonly number[]; readonly dtype: ElementType }[]
-  readonly several: boolean
 }
 
 /** What the backend needs of a trace under way. */
@@ -34,19 +33,15 @@ export interface Trace {
   capture(info: tf.TensorInfo, dtype: ElementType): Value
 }
 
-/** Released buffers kept for reuse, per type and length. */
-const poolDepth = 32
-
 export class OnnxBackend extends tf.KernelBackend {
   /** Fetches tensors of other backends when a kernel here first asks for them. */
   readonly #buffers = new tf.DataStorage<Buffer>(this, tf.engine())
-  readonly #sessions = new Map<string, KernelSession>()
-  readonly #pool = new Map<string, TypedArray[]>()
+  readonly #sessions = new KernelSessions()
+  readonly #pool = new BufferPool()
   #trace: Trace | undefined
 
   /** Runs `record` with every kernel call recorded into `trace`. */
   tracing<T>(trace: Trace, record: () => T): T {
-    if (this.#trace !== undefined) throw new Error('a traced function cannot call another compiled function')
     this.#trace = trace
     try {
       return record()
@@ -71,25 +66,32 @@ export class OnnxBackend extends tf.KernelBackend {
   /** The symbolic value of a tensor inside the running trace. */
   symbolic(info: tf.TensorInfo): Value {
     const buffer = this.#buffer(info.dataId)
-    if (buffer.value !== undefined) return this.#trace!.graph.reshape(buffer.value, info.shape)
-    return this.#trace!.capture(info, buffer.dtype)
+    const { graph, capture } = this.#trace!
+    if (buffer.symbol === undefined) return capture(info, buffer.dtype)
+    if (buffer.symbol.graph !== graph) {
+      throw new Error('a tensor made inside one traced function is used in another: return it and pass it on')
+    }
+    return graph.reshape(buffer.symbol.value, info.shape)
   }
 
   /** A tensor that stands for `value` inside the running trace. */
   symbol(value: Value): tf.Tensor {
-    const dtype = value.dtype as ElementType
-    const info = this.#store({ dtype, values: undefined, value, pooled: false, references: 1 }, value.shape)
-    return tf.engine().makeTensorFromTensorInfo(info)
+    return tf.engine().makeTensorFromTensorInfo(this.#storeSymbol(value))
+  }
+
+  /** Whether the tensor stands for a value of a trace: it has no numbers, and means nothing once the trace is over. */
+  isSymbol(info: tf.TensorInfo): boolean {
+    return this.#buffer(info.dataId).symbol !== undefined
   }
 
   /** A typed array to be filled and handed to `adopt`. Its content is undefined. */
   allocate(dtype: ElementType, length: number): TypedArray {
-    return this.#pool.get(`${dtype}${length}`)?.pop() ?? allocate(dtype, length)
+    return this.#pool.take(dtype, length)
   }
 
   /** Makes a buffer of the pool a tensor's. */
   adopt(values: TypedArray, shape: readonly number[], dtype: ElementType): tf.TensorInfo {
-    return this.#store({ dtype, values, value: undefined, pooled: true, references: 1 }, shape)
+    return this.#store({ dtype, values, pooled: true, references: 1 }, shape)
   }
 
   execute(
@@ -105,11 +107,8 @@ export class OnnxBackend extends tf.KernelBackend {
     const values: Record<string, Value> = {}
     for (const name in inputs) values[name] = this.symbolic(inputs[name]!)
     const result = lowerings[kernel]!(trace.graph, values, attributes ?? {})
-    const store = (value: Value) => {
-      const dtype = value.dtype as ElementType
-      return this.#store({ dtype, values: undefined, value, pooled: false, references: 1 }, value.shape)
-    }
-    return Array.isArray(result) ? result.map(store) : store(result)
+    if (!Array.isArray(result)) return this.#storeSymbol(result)
+    return result.map((value) => this.#storeSymbol(value))
   }
 
   /** Kernels that only give a buffer another name, shape or uniform content. */
@@ -119,7 +118,7 @@ export class OnnxBackend extends tf.KernelBackend {
     attributes: KernelAttributes,
   ): tf.TensorInfo | undefined {
     const share = (x: tf.TensorInfo, shape: readonly number[]) => {
-      this.incRef(x.dataId)
+      this.#buffer(x.dataId).references++
       return { dataId: x.dataId, shape: [...shape], dtype: x.dtype }
     }
     const fill = (shape: readonly number[], dtype: tf.DataType, value: number) => {
@@ -149,48 +148,20 @@ export class OnnxBackend extends tf.KernelBackend {
     inputs: Record<string, tf.TensorInfo>,
     attributes: unknown,
   ): tf.TensorInfo | tf.TensorInfo[] {
-    const names = Object.keys(inputs ?? {})
-    const signature = names.map((name) => `${name}:${inputs[name]!.dtype}[${inputs[name]!.shape}]`).join(' ')
-    const key = `${kernel} ${signature} ${JSON.stringify(attributes ?? {})}`
-    const known = this.#sessions.get(key) ?? this.#build(kernel, names, inputs, attributes)
-    this.#sessions.set(key, known)
-
+    const { session, names, used, outputs, several } = this.#sessions.find(kernel, inputs, attributes)
     const feeds: Record<string, { dtype: ElementType; shape: number[]; values: TypedArray }> = {}
-    for (const position of known.used) {
+    for (const position of used) {
       const info = inputs[names[position]!]!
       feeds[`i${position}`] = { dtype: info.dtype as ElementType, shape: info.shape, values: this.view(info) }
     }
-    const results = known.outputs.map(({ shape, dtype }) => ({
+    const results = outputs.map(({ shape, dtype }) => ({
       shape,
       dtype,
       values: this.allocate(dtype, sizeOf(shape)),
     }))
-    known.session.run(feeds, Object.fromEntries(results.map((result, index) => [`o${index}`, result])))
+    session.run(feeds, Object.fromEntries(results.map((result, index) => [`o${index}`, result])))
     const tensors = results.map(({ values, shape, dtype }) => this.adopt(values, shape, dtype))
-    return known.several ? tensors : tensors[0]!
-  }
-
-  #build(
-    kernel: string,
-    names: readonly string[],
-    inputs: Record<string, tf.TensorInfo>,
-    attributes: unknown,
-  ): KernelSession {
-    const graph = new Graph()
-    const values: Record<string, Value> = {}
-    names.forEach((name, position) => {
-      const { shape, dtype } = inputs[name]!
-      values[name] = graph.input(`i${position}`, [...shape], dtype as ElementType)
-    })
-    const result = lowerings[kernel]!(graph, values, attributes ?? {})
-    const outputs = Array.isArray(result) ? result : [result]
-    const encoded = graph.encode(outputs.map((value, index) => ({ name: `o${index}`, value })))
-    return {
-      session: new Session(encoded.bytes, { spinning: false }),
-      used: encoded.inputs.map((name) => Number(name.slice(1))),
-      outputs: outputs.map(({ shape, dtype }) => ({ shape, dtype: dtype as ElementType })),
-      several: Array.isArray(result),
-    }
+    return several ? tensors : tensors[0]!
   }
 
   #buffer(id: tf.DataId): Buffer {
@@ -203,6 +174,12 @@ export class OnnxBackend extends tf.KernelBackend {
     return { dataId, shape: [...shape], dtype: buffer.dtype }
   }
 
+  #storeSymbol(value: Value): tf.TensorInfo {
+    const dtype = value.dtype as ElementType
+    const symbol = { graph: this.#trace!.graph, value }
+    return this.#store({ dtype, values: undefined, symbol, pooled: false, references: 1 }, value.shape)
+  }
+
   // What tfjs-core asks of a backend.
 
   override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): tf.DataId {
@@ -210,15 +187,14 @@ export class OnnxBackend extends tf.KernelBackend {
     const array =
       values === null ? allocate(dtype, sizeOf(shape)) : toTypedArray(values as ArrayLike<number>, dtype)
     if (this.#trace === undefined) {
-      return this.#store({ dtype, values: array, value: undefined, pooled: false, references: 1 }, shape)
-        .dataId
+      return this.#store({ dtype, values: array, pooled: false, references: 1 }, shape).dataId
     }
-    const uniform = array.length > 0 && array.every((each) => each === array[0])
+    const uniform = array.length > 0 && array.every((each) => Object.is(each, array[0]))
     const graph = this.#trace.graph
     const value = uniform
       ? graph.uniform(array[0]!, [...shape], dtype)
       : graph.constant(array.slice(), [...shape], dtype)
-    return this.#store({ dtype, values: undefined, value, pooled: false, references: 1 }, shape).dataId
+    return this.#storeSymbol(value).dataId
   }
 
   override move(
@@ -230,7 +206,7 @@ export class OnnxBackend extends tf.KernelBackend {
   ): void {
     if (!isElementType(dtype)) throw new Error(`no tensors of type ${dtype} on this backend`)
     const array = toTypedArray(values as ArrayLike<number>, dtype)
-    this.#buffers.set(dataId, { dtype, values: array, value: undefined, pooled: false, references })
+    this.#buffers.set(dataId, { dtype, values: array, pooled: false, references })
   }
 
   override readSync(dataId: tf.DataId): TypedArray {
@@ -246,12 +222,13 @@ export class OnnxBackend extends tf.KernelBackend {
     return this.#buffers.has(dataId) ? this.#buffers.get(dataId).references : 0
   }
 
+  /** tfjs-core calls this for variables alone. */
   override incRef(dataId: tf.DataId): void {
-    this.#buffer(dataId).references++
-  }
-
-  decRef(dataId: tf.DataId): void {
-    this.#buffer(dataId).references--
+    const buffer = this.#buffer(dataId)
+    if (buffer.symbol !== undefined) {
+      throw new Error('a traced function must not make or assign a variable: return the new value')
+    }
+    buffer.references++
   }
 
   override disposeData(dataId: tf.DataId, force = false): boolean {
@@ -259,13 +236,8 @@ export class OnnxBackend extends tf.KernelBackend {
     const buffer = this.#buffers.get(dataId)
     buffer.references--
     if (!force && buffer.references > 0) return false
-    if (buffer.pooled && buffer.values !== undefined) {
-      const key = `${buffer.dtype}${buffer.values.length}`
-      const free = this.#pool.get(key) ?? []
-      this.#pool.set(key, free)
-      if (free.length < poolDepth) free.push(buffer.values)
-    }
     this.#buffers.delete(dataId)
+    if (buffer.pooled && buffer.values !== undefined) this.#pool.give(buffer.dtype, buffer.values)
     return true
   }
 
@@ -296,8 +268,7 @@ export class OnnxBackend extends tf.KernelBackend {
   }
 
   override dispose(): void {
-    for (const { session } of this.#sessions.values()) session.dispose()
-    this.#sessions.clear()
+    this.#sessions.dispose()
     this.#pool.clear()
   }
 }
@@ -317,6 +288,23 @@ export function registerOnnxBackend(): void {
         backend.execute(kernelName, inputs as Record<string, tf.TensorInfo>, attrs),
     })
   }
+  for (const kernelName of kernelNames()) {
+    if (kernelName in lowerings) continue
+    const kernelFunc = () => {
+      throw new Error(
+        `no lowering for the TensorFlow.js kernel \`${kernelName}\`: compute it from other operations, ` +
+          'or add a lowering in lm/tensor/lowerings/',
+      )
+    }
+    tf.registerKernel({ kernelName, backendName, kernelFunc })
+  }
+}
+
+/** tfjs-core exports each kernel's name under that name; those of fused kernels have a `_` before them. */
+function kernelNames(): string[] {
+  return Object.entries(tf).flatMap(([name, value]) =>
+    value === name || value === `_${name}` ? [value as string] : [],
+  )
 }
 
 /** The running backend where it is this one. */

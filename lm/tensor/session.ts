@@ -36,6 +36,8 @@ export class Session {
       executionProviders: ['cpu'],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
+      // One session a shape: an arena each would keep the peak of every shape that ever ran.
+      enableCpuMemArena: false,
       enableMemPattern: false,
       logSeverityLevel: 3,
       extra: { session: { intra_op: { allow_spinning: options.spinning ? '1' : '0' } } },

@@ -8,7 +8,10 @@ export default defineStage({
   name: 'pretrain',
   description: 'Trains a small decoder (Qwen2 layout) from random weights on documents',
   inputs: {
-    corpus: { type: 'documents', description: 'What it reads' },
+    corpus: {
+      type: ['documents', 'instructions', 'text'],
+      description: 'What it reads; plain text is a document a line',
+    },
     tokenizer: { type: 'tokenizer', description: 'Cuts the documents into tokens; copied into the model' },
   },
   outputs: {

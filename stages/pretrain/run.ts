@@ -10,7 +10,8 @@ import { supervised, supervisedShares } from '../../lm/training/objectives/super
 import { ParameterLayout } from '../../lm/training/trainable.ts'
 import { type TrainingTask, train } from '../../lm/training/trainer.ts'
 import type stage from './index.ts'
-import { readWindows } from './windows.ts'
+import { readTexts } from './texts.ts'
+import { cutWindows } from './windows.ts'
 
 export async function pretrain({
   inputs,
@@ -18,6 +19,14 @@ export async function pretrain({
   params,
   ...context
 }: ContextOf<typeof stage>): Promise<void> {
+  const headSize = params.hidden_size / params.heads
+  if (headSize % 2 !== 0 || params.heads % params.kv_heads !== 0) {
+    throw new StageFailure({
+      code: 'invalid-parameter',
+      message: `no decoder has hidden_size ${params.hidden_size}, heads ${params.heads}, kv_heads ${params.kv_heads}`,
+      hint: 'hidden_size / heads must be an even whole number, and kv_heads must divide heads',
+    })
+  }
   const device = await startDevice(context.device, context.threads)
   context.log(`device ${device.name}: ${device.reason}`)
   const tokenizer = loadTokenizer(inputs.tokenizer)
@@ -28,7 +37,7 @@ export async function pretrain({
     layers: params.layers,
     heads: params.heads,
     keyValueHeads: params.kv_heads,
-    headSize: params.hidden_size / params.heads,
+    headSize,
     intermediateSize: params.intermediate_size,
     ropeTheta: 10_000,
     normEpsilon: 1e-6,
@@ -38,7 +47,8 @@ export async function pretrain({
   }
   const wanted = Math.floor(params.tokens / (params.context * params.batch_size)) * params.batch_size
   context.progress({ step: 0, note: 'tokenising the corpus' })
-  const windows = await readWindows(inputs.corpus, tokenizer, tokenizer.padId, params.context, wanted)
+  const texts = readTexts(inputs.corpus, tokenizer)
+  const windows = await cutWindows(texts, tokenizer, tokenizer.padId, params.context, wanted)
   if (windows.length < wanted) {
     throw new StageFailure({
       code: 'corpus-too-small',

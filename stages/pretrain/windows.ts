@@ -1,14 +1,12 @@
 /** @file The token stream of a corpus, cut into training windows. */
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 
 /**
  * Windows of `context + 1` tokens, each overlapping the next by one, so that each token but the first is a target
- * once. Every document is preceded by `separator`. Reads no more of the corpus than `count` windows need.
+ * once. Every text is preceded by `separator`. Reads no more texts than `count` windows need.
  */
-export async function readWindows(
-  corpus: string,
+export async function cutWindows(
+  texts: AsyncIterable<string>,
   tokenizer: Tokenizer,
   separator: number,
   context: number,
@@ -16,12 +14,7 @@ export async function readWindows(
 ): Promise<number[][]> {
   const windows: number[][] = []
   let buffer: number[] = []
-  for await (const line of createInterface({
-    input: createReadStream(corpus),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
-    if (line === '') continue
-    const { text } = JSON.parse(line) as { text: string }
+  for await (const text of texts) {
     buffer.push(separator, ...tokenizer.encode(text))
     let start = 0
     for (; start + context + 1 <= buffer.length && windows.length < count; start += context) {

@@ -3,10 +3,10 @@
  * workflows/self-reward.yaml for several seeds, each once with the judge's scores and several times with the scores
  * shuffled within each prompt (the control), and prints exact match on questions the model never saw.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 
@@ -39,9 +39,11 @@ export async function main(argv: string[]): Promise<number> {
     },
   })
   const project = join(root, 'node_modules/.cache/flow/bench/loop')
-  for (const part of ['workflows', 'data', 'checkpoints/tiny-base']) {
-    cpSync(join(root, part), join(project, part), { recursive: true })
-  }
+  const { stdout } = spawnSync('git', ['ls-files', 'workflows', 'data', 'checkpoints'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  for (const file of stdout.split('\n').filter(Boolean)) cpSync(join(root, file), join(project, file))
   const extra = [
     ...values.param.flatMap((each) => ['--param', each]),
     ...values.set.flatMap((each) => ['--set', each]),
@@ -49,7 +51,7 @@ export async function main(argv: string[]): Promise<number> {
   const outcomes: Outcome[] = []
   for (const seed of values.seeds.split(',').map(Number)) {
     const run = (scores: string[]) =>
-      evaluateRun(project, [`seed=${seed}`, `questions=${values.questions}`, ...scores], extra)
+      evaluateRun(project, [`questions=${values.questions}`, `seed=${seed}`, ...scores], extra)
     const judged = await run([])
     const shuffled: Record<Method, number[]> = { dpo: [], grpo: [], gspo: [] }
     for (let shuffle = 1; shuffle <= Number(values.shuffles); shuffle++) {
@@ -58,7 +60,7 @@ export async function main(argv: string[]): Promise<number> {
     }
     const { sft, ...rest } = judged.exactMatch
     outcomes.push({ seed, sft, judged: rest, shuffled, worked: judged.worked })
-    writeFileSync(join(root, values.out), `${JSON.stringify(outcomes, null, 2)}\n`)
+    writeFileSync(resolve(root, values.out), `${JSON.stringify(outcomes, null, 2)}\n`)
     console.log(table(outcomes))
   }
   return 0
@@ -77,7 +79,6 @@ async function evaluateRun(
   const names = ['sft', ...methods] as const
   const fileOf = (name: string) =>
     join('metrics', params.join(' ').replaceAll(/[^a-z0-9= ]/g, '-'), `${name}.json`)
-  mkdirSync(join(project, dirname(fileOf('sft'))), { recursive: true })
   const args = [
     ...params.flatMap((each) => ['--param', each]),
     ...names.flatMap((name) => ['--set', `nodes.evaluate_${name}.out.metrics=${fileOf(name)}`]),

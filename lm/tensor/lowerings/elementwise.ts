@@ -1,6 +1,8 @@
-/** @file Element-wise kernels: arithmetic with broadcasting, comparison, logic, functions of one value. */
+/** @file Kernels of several values, element by element: arithmetic with broadcasting, comparison, logic, choice. */
 import { broadcastShape, type ElementType, onnxType, sameShape } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
+import { tf } from '../tf.ts'
+import { cast, withoutBool } from './cast.ts'
 import type { Lowering, Lowerings } from './lowering.ts'
 import { list } from './lowering.ts'
 
@@ -53,35 +55,39 @@ function binary(op: string, result?: ElementType): Lowering {
   }
 }
 
-const unary =
+const ordering =
   (op: string): Lowering =>
-  (graph, { x }) =>
-    graph.op(op, [x!], {}, x!.shape, x!.dtype)
+  (graph, { a, b }, attributes) =>
+    binary(op, 'bool')(graph, { a: withoutBool(graph, a!), b: withoutBool(graph, b!) }, attributes)
 
-const cast = (graph: Graph, x: Value, dtype: ElementType): Value => {
-  if (x.dtype === dtype) return x
-  if (x.castOf?.dtype === dtype) return x.castOf
-  if (x.uniform !== undefined) {
-    const value =
-      dtype === 'bool' ? Number(x.uniform !== 0) : dtype === 'int32' ? Math.trunc(x.uniform) : x.uniform
-    return graph.uniform(value, x.shape, dtype)
+/** The quotient rounded down. Whole numbers go through float64, which holds them all; divided by 0 they give 0. */
+const floorDiv: Lowering = (graph, { a, b }) => {
+  const shape = broadcastShape(a!.shape, b!.shape)
+  if (a!.dtype === 'float32') {
+    return graph.op('Floor', [graph.op('Div', [a!, b!], {}, shape, 'float32')], {}, shape, 'float32')
   }
-  return graph.op('Cast', [x], { to: onnxType[dtype] }, x.shape, dtype)
+  const wide = (x: Value) => graph.op('Cast', [x], { to: onnxType.float64 }, x.shape, 'float64')
+  const quotient = graph.op('Div', [wide(a!), wide(b!)], {}, shape, 'float64')
+  const floor = graph.op('Floor', [quotient], {}, shape, 'float64')
+  const whole = graph.op('Cast', [floor], { to: onnxType.int32 }, shape, 'int32')
+  const zero = graph.scalar(0, 'int32')
+  const byZero = graph.op('Equal', [b!, zero], {}, b!.shape, 'bool')
+  return graph.op('Where', [byZero, zero, whole], {}, shape, 'int32')
 }
 
 export const elementwise: Lowerings = {
   Add: binary('Add'),
-  AddV2: binary('Add'),
   Sub: binary('Sub'),
   Multiply: binary('Mul'),
   RealDiv: binary('Div'),
+  FloorDiv: floorDiv,
   Pow: binary('Pow'),
   Maximum: binary('Max'),
   Minimum: binary('Min'),
-  Greater: binary('Greater', 'bool'),
-  GreaterEqual: binary('GreaterOrEqual', 'bool'),
-  Less: binary('Less', 'bool'),
-  LessEqual: binary('LessOrEqual', 'bool'),
+  Greater: ordering('Greater'),
+  GreaterEqual: ordering('GreaterOrEqual'),
+  Less: ordering('Less'),
+  LessEqual: ordering('LessOrEqual'),
   Equal: binary('Equal', 'bool'),
   NotEqual: (graph, inputs, attributes) => {
     const equal = binary('Equal', 'bool')(graph, inputs, attributes) as Value
@@ -89,75 +95,26 @@ export const elementwise: Lowerings = {
   },
   LogicalAnd: binary('And', 'bool'),
   LogicalOr: binary('Or', 'bool'),
-  LogicalNot: unary('Not'),
   SquaredDifference: (graph, inputs, attributes) => {
     const difference = binary('Sub')(graph, inputs, attributes) as Value
     return graph.op('Mul', [difference, difference], {}, difference.shape, difference.dtype)
   },
   AddN: (graph, inputs) => {
     const values = list(inputs)
-    return values.length === 1 ? values[0]! : graph.op('Sum', values, {}, values[0]!.shape, values[0]!.dtype)
-  },
-
-  Abs: unary('Abs'),
-  Ceil: unary('Ceil'),
-  Cos: unary('Cos'),
-  Erf: unary('Erf'),
-  Exp: unary('Exp'),
-  Floor: unary('Floor'),
-  Log: unary('Log'),
-  Neg: unary('Neg'),
-  Reciprocal: unary('Reciprocal'),
-  Relu: unary('Relu'),
-  Sigmoid: unary('Sigmoid'),
-  Sign: unary('Sign'),
-  Sin: unary('Sin'),
-  Softplus: unary('Softplus'),
-  Sqrt: unary('Sqrt'),
-  Tanh: unary('Tanh'),
-  Square: (graph, { x }) => graph.op('Mul', [x!, x!], {}, x!.shape, x!.dtype),
-  Rsqrt: (graph, { x }) => {
-    const root = graph.op('Sqrt', [x!], {}, x!.shape, x!.dtype)
-    return graph.op('Div', [graph.scalar(1, 'float32'), root], {}, x!.shape, x!.dtype)
-  },
-  Expm1: (graph, { x }) => {
-    const power = graph.op('Exp', [x!], {}, x!.shape, x!.dtype)
-    return graph.op('Sub', [power, graph.scalar(1, 'float32')], {}, x!.shape, x!.dtype)
-  },
-  Log1p: (graph, { x }) => {
-    const sum = graph.op('Add', [x!, graph.scalar(1, 'float32')], {}, x!.shape, x!.dtype)
-    return graph.op('Log', [sum], {}, x!.shape, x!.dtype)
-  },
-  /** 1 where x > 0, alpha elsewhere, NaN where x is NaN. */
-  Step: (graph, { x }, { alpha }) => {
-    const zero = graph.scalar(0, 'float32')
-    const positive = graph.op('Greater', [x!, zero], {}, x!.shape, 'bool')
-    const ends = [graph.scalar(1, 'float32'), graph.scalar(alpha, 'float32')]
-    const step = graph.op('Where', [positive, ...ends], {}, x!.shape, 'float32')
-    return graph.op(
-      'Where',
-      [graph.op('IsNaN', [x!], {}, x!.shape, 'bool'), x!, step],
-      {},
-      x!.shape,
-      'float32',
-    )
-  },
-  ClipByValue: (graph, { x }, { clipValueMin, clipValueMax }) => {
-    const dtype = x!.dtype as ElementType
-    return graph.op(
-      'Clip',
-      [x!, graph.scalar(clipValueMin, dtype), graph.scalar(clipValueMax, dtype)],
-      {},
-      x!.shape,
-      dtype,
-    )
+    const { shape, dtype } = values[0]!
+    if (values.length === 1) return values[0]!
+    if (dtype === 'float32') return graph.op('Sum', values, {}, shape, dtype)
+    return values.reduce((sum, value) => graph.op('Add', [sum, value], {}, shape, dtype))
   },
   Select: (graph, { condition, t, e }) => {
     const shape = broadcastShape(broadcastShape(condition!.shape, t!.shape), e!.shape)
-    const branch = (value: Value) =>
-      value.uniform !== undefined ? graph.scalar(value.uniform, value.dtype as ElementType) : value
-    const branches = sameShape(condition!.shape, shape) ? [branch(t!), branch(e!)] : [t!, e!]
-    return graph.op('Where', [condition!, ...branches], {}, shape, t!.dtype)
+    const dtype = tf.upcastType(t!.dtype as ElementType, e!.dtype as ElementType) as ElementType
+    const branch = (value: Value) => {
+      const typed = withoutBool(graph, cast(graph, value, dtype))
+      const scalar = typed.uniform !== undefined && sameShape(condition!.shape, shape)
+      return scalar ? graph.scalar(typed.uniform!, typed.dtype as ElementType) : typed
+    }
+    const branches = [branch(t!), branch(e!)]
+    return cast(graph, graph.op('Where', [condition!, ...branches], {}, shape, branches[0]!.dtype), dtype)
   },
-  Cast: (graph, { x }, { dtype }) => cast(graph, x!, dtype),
 }

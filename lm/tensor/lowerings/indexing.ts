@@ -10,20 +10,42 @@ export const indexing: Lowerings = {
     return graph.op('Gather', [x!, indices!], { axis: at }, shape, x!.dtype)
   },
   OneHot: (graph, { indices }, { depth, onValue, offValue, dtype }) => {
-    // ONNX Runtime's CPU OneHot takes int32 indices with an int32 depth and float values only.
+    // ONNX Runtime's CPU OneHot takes int32 indices with an int32 depth and float values only. It counts negative
+    // indices from the end, where tfjs has no hot element: they are moved past the end.
     const shape = [...indices!.shape, depth]
+    const negative = graph.op('Less', [indices!, graph.scalar(0, 'int32')], {}, indices!.shape, 'bool')
+    const counted = graph.op(
+      'Where',
+      [negative, graph.scalar(depth, 'int32'), indices!],
+      {},
+      indices!.shape,
+      'int32',
+    )
     const count = graph.constant(Int32Array.of(depth), [1], 'int32')
     const values = graph.constant(Float32Array.of(offValue, onValue), [2], 'float32')
-    const hot = graph.op('OneHot', [indices!, count, values], { axis: -1 }, shape, 'float32')
+    const hot = graph.op('OneHot', [counted, count, values], { axis: -1 }, shape, 'float32')
     if (dtype === 'float32') return hot
     const cast = graph.op('Cast', [hot], { to: onnxType[dtype as ElementType] }, shape, dtype)
     return { ...cast, castOf: hot }
   },
   UnsortedSegmentSum: (graph, { x, segmentIds }, { numSegments }) => {
-    const shape = [numSegments, ...x!.shape.slice(segmentIds!.shape.length)]
-    const column = graph.reshape(segmentIds!, [...segmentIds!.shape, 1])
+    const ids = segmentIds!
+    const dtype = x!.dtype as ElementType
+    const shape = [numSegments, ...x!.shape.slice(ids.shape.length)]
+    // Rows of no segment are dropped: zeros, added to the first.
+    const bounds = [0, numSegments].map((bound) => graph.scalar(bound, 'int32'))
+    const above = graph.op('GreaterOrEqual', [ids, bounds[0]!], {}, ids.shape, 'bool')
+    const below = graph.op('Less', [ids, bounds[1]!], {}, ids.shape, 'bool')
+    const known = graph.op('And', [above, below], {}, ids.shape, 'bool')
+    const target = graph.op('Where', [known, ids, bounds[0]!], {}, ids.shape, 'int32')
+    const rows = graph.reshape(
+      known,
+      x!.shape.map((dimension, axis) => (axis < ids.shape.length ? dimension : 1)),
+    )
+    const kept = graph.op('Where', [rows, x!, graph.scalar(0, dtype)], {}, x!.shape, dtype)
+    const column = graph.reshape(target, [...ids.shape, 1])
     const index = graph.op('Cast', [column], { to: onnxType.int64 }, column.shape, 'int64')
-    const zeros = graph.uniform(0, shape, x!.dtype)
-    return graph.op('ScatterND', [zeros, index, x!], { reduction: 'add' }, shape, x!.dtype)
+    const zeros = graph.uniform(0, shape, dtype)
+    return graph.op('ScatterND', [zeros, index, kept], { reduction: 'add' }, shape, dtype)
   },
 }

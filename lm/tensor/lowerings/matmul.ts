@@ -1,7 +1,21 @@
-/** @file Matrix products. Transposed operands go to Gemm (2-D) or FusedMatMul (N-D): no transpose is written out. */
+/** @file Matrix products. Transposed operands go to Gemm (2-D) or FusedMatMul (N-D): no transpose is written out,
+ * but for whole numbers, which those do not take. */
 import { broadcastShape, sizeOf } from '../dtype.ts'
-import { microsoft } from '../graph.ts'
+import { type Graph, microsoft, type Value } from '../graph.ts'
 import type { Lowerings } from './lowering.ts'
+
+/** The last two axes exchanged. */
+function transposed(graph: Graph, value: Value): Value {
+  const perm = value.shape.map((_, axis) => axis)
+  perm.push(...perm.splice(-2).reverse())
+  return graph.op(
+    'Transpose',
+    [value],
+    { perm },
+    perm.map((axis) => value.shape[axis]!),
+    value.dtype,
+  )
+}
 
 export const products: Lowerings = {
   BatchMatMul: (graph, { a, b }, { transposeA, transposeB }) => {
@@ -11,13 +25,19 @@ export const products: Lowerings = {
     const columns = transposeB ? right.shape.at(-2)! : right.shape.at(-1)!
     const batch = broadcastShape(left.shape.slice(0, -2), right.shape.slice(0, -2))
     const shape = [...batch, rows, columns]
-    const transposed = transposeA || transposeB
-    if (transposed && sizeOf(batch) === 1) {
+    if (left.dtype !== 'float32') {
+      const operands = [
+        transposeA ? transposed(graph, left) : left,
+        transposeB ? transposed(graph, right) : right,
+      ]
+      return graph.op('MatMul', operands, {}, shape, left.dtype)
+    }
+    if ((transposeA || transposeB) && sizeOf(batch) === 1) {
       const flat = [graph.reshape(left, left.shape.slice(-2)), graph.reshape(right, right.shape.slice(-2))]
       const flags = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 }
       return graph.reshape(graph.op('Gemm', flat, flags, [rows, columns], 'float32'), shape)
     }
-    if (!transposed) return graph.op('MatMul', [left, right], {}, shape, 'float32')
+    if (!transposeA && !transposeB) return graph.op('MatMul', [left, right], {}, shape, 'float32')
     const flags = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 }
     return graph.op('FusedMatMul', [left, right], flags, shape, 'float32', microsoft)
   },

@@ -1,21 +1,49 @@
 /** @file Kernels that reduce axes, and softmax. */
-import { onnxType, positiveAxis } from '../dtype.ts'
-import type { Value } from '../graph.ts'
+import { type ElementType, onnxType, positiveAxis } from '../dtype.ts'
+import type { Graph, Value } from '../graph.ts'
 import { tf } from '../tf.ts'
+import { cast, withoutBool } from './cast.ts'
 import type { Lowering, Lowerings } from './lowering.ts'
 
-function reduction(op: string, axesAsInput: boolean): Lowering {
-  return (graph, { x }, { axis, keepDims }) => {
-    const axes = tf.util.parseAxisParam(axis ?? null, [...x!.shape]).sort((a, b) => a - b)
-    const kept = x!.shape.map((dimension, index) => (axes.includes(index) ? 1 : dimension))
-    const shape = keepDims ? kept : x!.shape.filter((_, index) => !axes.includes(index))
-    if (axes.every((index) => x!.shape[index] === 1)) return graph.reshape(x!, shape)
-    const keepdims = keepDims ? 1 : 0
-    return axesAsInput
-      ? graph.op(op, [x!, graph.integers(axes)], { keepdims }, shape, x!.dtype)
-      : graph.op(op, [x!], { axes, keepdims }, shape, x!.dtype)
+type Reduction = (graph: Graph, x: Value, axes: readonly number[], keepdims: boolean) => Value
+
+/** Reads the axes, which the kernels call by two names, and leaves axes of one element to a reshape. */
+function over(reduce: Reduction): Lowering {
+  return (graph, { x }, { axis, reductionIndices, keepDims }) => {
+    const given = axis ?? reductionIndices ?? null
+    const axes = tf.util.parseAxisParam(given, [...x!.shape]).sort((a, b) => a - b)
+    if (axes.some((each) => x!.shape[each] !== 1)) return reduce(graph, x!, axes, keepDims)
+    return graph.reshape(x!, reducedShape(x!, axes, keepDims))
   }
 }
+
+function reducedShape({ shape }: Value, axes: readonly number[], keepDims: boolean): number[] {
+  return keepDims
+    ? shape.map((dimension, index) => (axes.includes(index) ? 1 : dimension))
+    : shape.filter((_, index) => !axes.includes(index))
+}
+
+/** An operator that takes the axes as an attribute. */
+const reduction =
+  (op: string): Reduction =>
+  (graph, x, axes, keepDims) =>
+    graph.op(op, [x], { axes, keepdims: keepDims ? 1 : 0 }, reducedShape(x, axes, keepDims), x.dtype)
+
+/** Largest or smallest. In a row with a NaN, ONNX Runtime may give the NaN or pass over it. */
+const extreme =
+  (op: string): Reduction =>
+  (graph, x, axes, keepDims) => {
+    const result = reduction(op)(graph, withoutBool(graph, x), axes, keepDims)
+    return cast(graph, result, x.dtype as ElementType)
+  }
+
+const sum: Reduction = (graph, x, axes, keepDims) => {
+  const keepdims = keepDims ? 1 : 0
+  const shape = reducedShape(x, axes, keepDims)
+  return graph.op('ReduceSum', [x, graph.integers(axes)], { keepdims }, shape, x.dtype)
+}
+
+const mean = over(reduction('ReduceMean'))
 
 function argument(op: 'ArgMax' | 'ArgMin'): Lowering {
   return (graph, { x }, { axis }) => {
@@ -26,24 +54,18 @@ function argument(op: 'ArgMax' | 'ArgMin'): Lowering {
   }
 }
 
-function normalised(
-  op: 'Softmax' | 'LogSoftmax',
-  x: Value,
-  axis: number,
-): (graph: Parameters<Lowering>[0]) => Value {
-  return (graph) => graph.op(op, [x], { axis: positiveAxis(axis, x.shape.length) }, x.shape, x.dtype)
-}
-
 export const reductions: Lowerings = {
-  Sum: reduction('ReduceSum', true),
-  Mean: reduction('ReduceMean', false),
-  Max: reduction('ReduceMax', false),
-  Min: reduction('ReduceMin', false),
-  Prod: reduction('ReduceProd', false),
+  Sum: over(sum),
+  Mean: (graph, { x }, attributes) => mean(graph, { x: cast(graph, x!, 'float32') }, attributes),
+  Max: over(extreme('ReduceMax')),
+  Min: over(extreme('ReduceMin')),
+  Prod: over(reduction('ReduceProd')),
   ArgMax: argument('ArgMax'),
   ArgMin: argument('ArgMin'),
-  Softmax: (graph, { logits }, { dim }) => normalised('Softmax', logits!, dim)(graph),
-  LogSoftmax: (graph, { logits }, { axis }) => normalised('LogSoftmax', logits!, axis)(graph),
+  Softmax: (graph, { logits }, { dim }) => {
+    const axis = positiveAxis(dim, logits!.shape.length)
+    return graph.op('Softmax', [logits!], { axis }, logits!.shape, logits!.dtype)
+  },
   Cumsum: (graph, { x }, { axis, exclusive, reverse }) => {
     const at = graph.scalar(positiveAxis(axis, x!.shape.length), 'int32')
     const flags = { exclusive: exclusive ? 1 : 0, reverse: reverse ? 1 : 0 }

@@ -1,16 +1,17 @@
 /** @file Kernels that move elements without computing: reshape, transpose, concat, split, slice, pad, tile, fill. */
-import { type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
+import { allocate, type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
 import { tf } from '../tf.ts'
 import { type Lowerings, list } from './lowering.ts'
 
 function concat(graph: Graph, values: readonly Value[], axis: number): Value {
+  const { dtype } = values[0]!
+  const shape = [...values[0]!.shape]
+  shape[axis] = values.reduce((sum, value) => sum + value.shape[axis]!, 0)
   const present = values.filter((value) => sizeOf(value.shape) > 0)
-  if (present.length === 0) return values[0]!
+  if (present.length === 0) return graph.uniform(0, shape, dtype)
   if (present.length === 1) return present[0]!
-  const shape = [...present[0]!.shape]
-  shape[axis] = present.reduce((sum, value) => sum + value.shape[axis]!, 0)
-  return graph.op('Concat', present, { axis }, shape, present[0]!.dtype)
+  return graph.op('Concat', present, { axis }, shape, dtype)
 }
 
 export const shaping: Lowerings = {
@@ -28,7 +29,6 @@ export const shaping: Lowerings = {
     if ((perm as number[]).every((axis, index) => axis === index)) return x!
     return graph.op('Transpose', [x!], { perm }, shape, x!.dtype)
   },
-  BroadcastTo: (graph, { x }, { shape }) => graph.expand(x!, shape),
   Concat: (graph, inputs, { axis }) => {
     const values = list(inputs)
     return concat(graph, values, positiveAxis(axis, values[0]!.shape.length))
@@ -92,6 +92,13 @@ export const shaping: Lowerings = {
     return graph.op('Tile', [x!, graph.integers(reps)], {}, shape, x!.dtype)
   },
   Fill: (graph, _, { shape, value, dtype }) => graph.uniform(Number(value), shape, dtype ?? 'float32'),
+  Range: (graph, _, { start, stop, step, dtype }) => {
+    // tfjs counts down where `stop` lies below `start` and no step is given, which arrives here as 1.
+    const stride = step === 1 && stop < start ? -1 : step
+    const length = Math.max(0, Math.ceil((stop - start) / stride))
+    const values = allocate(dtype, length).map((_, index) => start + index * stride)
+    return graph.constant(values, [length], dtype)
+  },
   ZerosLike: (graph, { x }) => graph.uniform(0, x!.shape, x!.dtype),
   OnesLike: (graph, { x }) => graph.uniform(1, x!.shape, x!.dtype),
 }

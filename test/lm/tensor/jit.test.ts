@@ -1,0 +1,193 @@
+import '@tensorflow/tfjs-backend-cpu'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { jit } from '../../../lm/tensor/jit.ts'
+import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
+import { tf } from '../../../lm/tensor/tf.ts'
+
+beforeAll(async () => {
+  registerOnnxBackend()
+  await tf.setBackend('onnx')
+})
+
+const numbers = (tensor: tf.Tensor) => Array.from(tensor.dataSync())
+
+describe('jit', () => {
+  it('compiles a function once a shape and gives what eager gives', () => {
+    const fn = jit(({ x, y }: { x: tf.Tensor; y: tf.Tensor }) => ({ z: tf.add(tf.mul(x, 2), y) }))
+    const x = tf.tensor1d([1, 2, 3])
+    const y = tf.tensor1d([10, 20, 30])
+    expect(numbers(fn({ x, y }).z)).toEqual([12, 24, 36])
+    expect(numbers(fn({ x: y, y: x }).z)).toEqual([21, 42, 63])
+    expect(fn.traces).toBe(1)
+    expect(numbers(fn({ x: tf.tensor1d([1]), y: tf.tensor1d([1]) }).z)).toEqual([3])
+    expect(fn.traces).toBe(2)
+  })
+
+  it('keeps apart arguments that share a buffer when traced', () => {
+    const fn = jit(({ x, y }: { x: tf.Tensor; y: tf.Tensor }) => ({ z: tf.sub(x, y) }))
+    const same = tf.tensor1d([5])
+    expect(numbers(fn({ x: same, y: same }).z)).toEqual([0])
+    expect(numbers(fn({ x: tf.tensor1d([7]), y: tf.tensor1d([4]) }).z)).toEqual([3])
+  })
+
+  it('reads tensors that it closes over anew at each call', () => {
+    const weight = tf.variable(tf.tensor1d([1, 2]))
+    const fn = jit(({ x }: { x: tf.Tensor }) => ({ y: tf.sum(tf.mul(x, weight)) }))
+    expect(numbers(fn({ x: tf.tensor1d([1, 1]) }).y)).toEqual([3])
+    weight.assign(tf.tensor1d([10, 20]))
+    expect(numbers(fn({ x: tf.tensor1d([1, 1]) }).y)).toEqual([30])
+  })
+
+  it('traces gradients', () => {
+    const fn = jit(({ w, x }: { w: tf.Tensor; x: tf.Tensor }) => {
+      const { value, grad } = tf.valueAndGrad((weight: tf.Tensor) => {
+        return tf.mean(tf.square(tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D))) as tf.Scalar
+      })(w)
+      return { value, grad }
+    })
+    const { value, grad } = fn({ w: tf.tensor2d([1, 2], [2, 1]), x: tf.tensor2d([1, 0, 0, 1], [2, 2]) })
+    expect(numbers(value)).toEqual([2.5])
+    expect(numbers(grad)).toEqual([1, 2])
+  })
+
+  it('refuses to read numbers while tracing', () => {
+    const fn = jit(({ x }: { x: tf.Tensor }) => ({ y: tf.mul(x, tf.sum(x).dataSync()[0]!) }))
+    expect(() => fn({ x: tf.tensor1d([1, 2]) })).toThrow(/must not read a tensor's numbers/)
+    expect(numbers(tf.add(1, 2))).toEqual([3])
+  })
+
+  it('returns an argument, a constant and one value under two names', () => {
+    const fn = jit(({ x }: { x: tf.Tensor }) => {
+      const y = tf.add(x, 1)
+      return { x, constant: tf.ones([2, 2]), y, again: y }
+    })
+    const out = fn({ x: tf.tensor1d([4]) })
+    expect([out.x, out.constant, out.y, out.again].map(numbers)).toEqual([[4], [1, 1, 1, 1], [5], [5]])
+  })
+
+  it('keeps a variable apart from the tensor that it was made of', () => {
+    const initial = tf.tensor1d([1, 2])
+    const weight = tf.variable(initial)
+    const fn = jit(({ x }: { x: tf.Tensor }) => ({ y: tf.mul(x, tf.sub(weight, initial)) }))
+    expect(numbers(fn({ x: tf.tensor1d([1, 1]) }).y)).toEqual([0, 0])
+    weight.assign(tf.tensor1d([5, 7]))
+    expect(numbers(fn({ x: tf.tensor1d([1, 1]) }).y)).toEqual([4, 5])
+  })
+
+  it('makes a compiled function part of the function that calls it', () => {
+    const inner = jit(({ x }: { x: tf.Tensor }) => ({ x, y: tf.square(x) }))
+    const outer = jit(({ x }: { x: tf.Tensor }) => ({ z: tf.add(inner({ x }).y, inner({ x }).x) }))
+    expect(numbers(outer({ x: tf.tensor1d([3]) }).z)).toEqual([12])
+    expect(inner.traces).toBe(0)
+  })
+
+  it('is differentiated like any function', () => {
+    const square = jit(({ x }: { x: tf.Tensor }) => ({ y: tf.square(x) }))
+    const gradient = tf.grad((x: tf.Tensor) => tf.sum(square({ x }).y))
+    expect(numbers(gradient(tf.tensor1d([3, 4])))).toEqual([6, 8])
+  })
+
+  it('takes int32 and bool, scalars and empty tensors, and arrays that begin inside their memory', () => {
+    const fn = jit(({ i, b, s, e, v }: { [name: string]: tf.Tensor }) => ({
+      i: tf.add(i!, 1),
+      b: tf.logicalNot(b!),
+      s: tf.mul(s!, 2),
+      e: tf.neg(e!),
+      v: tf.neg(v!),
+    }))
+    const out = fn({
+      i: tf.tensor1d([1, 2], 'int32'),
+      b: tf.tensor1d([true, false], 'bool'),
+      s: tf.scalar(4),
+      e: tf.tensor2d([], [0, 3]),
+      v: tf.tensor1d(Float32Array.of(9, 1, 2, 9).subarray(1, 3)),
+    })
+    expect([out.i, out.b, out.s, out.e, out.v].map((tensor) => numbers(tensor!))).toEqual([
+      [2, 3],
+      [0, 1],
+      [8],
+      [],
+      [-1, -2],
+    ])
+    expect(out.e!.shape).toEqual([0, 3])
+  })
+
+  it('on another backend, gives results of their own too', async () => {
+    await tf.setBackend('cpu')
+    try {
+      const fn = jit(({ x }: { x: tf.Tensor }) => {
+        const y = tf.neg(x)
+        return { x, y, again: y }
+      })
+      const x = tf.tensor1d([1])
+      const out = fn({ x })
+      tf.dispose([out.x, out.y])
+      expect(numbers(out.again)).toEqual([-1])
+      expect(numbers(x)).toEqual([1])
+    } finally {
+      await tf.setBackend('onnx')
+    }
+  })
+})
+
+describe('a traced function is refused', () => {
+  const x = () => tf.tensor1d([1, 2])
+
+  /** Calls it, and proves that the backend computes again. */
+  function refusal(fn: (args: { x: tf.Tensor }) => { y: tf.Tensor }): () => void {
+    return () => {
+      try {
+        jit(fn)({ x: x() })
+      } finally {
+        expect(numbers(tf.add(1, 2))).toEqual([3])
+      }
+    }
+  }
+
+  it('when it assigns or makes a variable', () => {
+    const weight = tf.variable(tf.tensor1d([0, 0]))
+    const message = /must not make or assign a variable: return the new value/
+    expect(
+      refusal(({ x }) => {
+        weight.assign(tf.mul(x, 2) as tf.Tensor1D)
+        return { y: x }
+      }),
+    ).toThrow(message)
+    expect(refusal(({ x }) => ({ y: tf.variable(tf.mul(x, 2)) }))).toThrow(message)
+  })
+
+  it('when it uses what another one made', () => {
+    let leaked: tf.Tensor | undefined
+    jit(({ x }: { x: tf.Tensor }) => {
+      leaked = tf.keep(tf.mul(x, 2))
+      return { y: tf.neg(x) }
+    })({ x: x() })
+    expect(refusal(({ x }) => ({ y: tf.add(x, leaked!) }))).toThrow(/made inside one traced function/)
+  })
+
+  it('when a kernel has no lowering', () => {
+    const message =
+      /no lowering for the TensorFlow.js kernel `TopK`: compute it from other operations, or add a/
+    expect(refusal(({ x }) => ({ y: tf.topk(x, 1).values }))).toThrow(message)
+    expect(() => tf.topk(x(), 1)).toThrow(message)
+  })
+
+  it('when it gathers by batches', () => {
+    const gather = (x: tf.Tensor) =>
+      tf.gather(tf.reshape(x, [1, 2]), tf.tensor2d([1, 0], [1, 2], 'int32'), 1, 1)
+    const message = /gather with batchDims has no lowering: use oneHot or customGrad/
+    expect(refusal(({ x }) => ({ y: gather(x) }))).toThrow(message)
+    expect(() => gather(x())).toThrow(message)
+  })
+
+  it('when an argument, or a tensor that it closes over, has been disposed', () => {
+    const weight = x()
+    const fn = jit(({ x }: { x: tf.Tensor }) => ({ y: tf.mul(x, weight) }))
+    const gone = x()
+    fn({ x: gone })
+    gone.dispose()
+    expect(() => fn({ x: gone })).toThrow(/reads a tensor of shape \[2\] that has been disposed/)
+    weight.dispose()
+    expect(() => fn({ x: x() })).toThrow(/has been disposed/)
+  })
+})

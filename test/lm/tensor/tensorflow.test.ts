@@ -1,0 +1,91 @@
+import { expect, it } from 'vitest'
+import type { DecoderConfig } from '../../../lm/model/config.ts'
+import { initialWeights } from '../../../lm/model/initialise.ts'
+import { createRandom } from '../../../lm/random.ts'
+import { startDevice } from '../../../lm/tensor/device.ts'
+import { jit } from '../../../lm/tensor/jit.ts'
+import { type Tensor, type TensorMap, tf } from '../../../lm/tensor/tf.ts'
+import { type AdamWArguments, adamWUpdate } from '../../../lm/training/adamw.ts'
+import { causalArrays, tokenBatch, upload } from '../../../lm/training/batch.ts'
+import { scoreLabels } from '../../../lm/training/forward.ts'
+import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
+import { ParameterLayout } from '../../../lm/training/trainable.ts'
+import { largestDifference } from '../reference.ts'
+
+const config: DecoderConfig = {
+  family: 'qwen2',
+  vocabularySize: 97,
+  hiddenSize: 32,
+  layers: 2,
+  heads: 4,
+  keyValueHeads: 2,
+  headSize: 8,
+  intermediateSize: 48,
+  ropeTheta: 10_000,
+  normEpsilon: 1e-6,
+  projectionBias: true,
+  tiedEmbeddings: true,
+  maxPositions: 64,
+}
+
+/** Loss, gradient, and parameters and moments after one AdamW step, on the current device. */
+function trainingStep(): Record<string, ArrayLike<number>> {
+  const random = createRandom('tensorflow')
+  const weights = initialWeights(config, 3)
+  const layout = ParameterLayout.of(weights)
+  const sequences = [7, 12].map((length) => ({
+    ids: Array.from({ length }, () => random.integer(0, config.vocabularySize - 1)),
+    weights: Array.from({ length }, (_, position) => Number(position > 2)),
+  }))
+  const { arrays, layout: slots, length } = tokenBatch(sequences)
+  const shares = supervisedShares(arrays, slots, sequences)
+  const batch = upload({ ...arrays, ...shares, ...causalArrays(config, length) })
+
+  const gradient = jit(({ p, ...batch }: TensorMap) => {
+    const lossOf = (flat: Tensor) => {
+      const scores = scoreLabels({ config, weights: layout.split(flat) }, batch, sequences.length)
+      return supervised(scores, batch).loss as tf.Scalar
+    }
+    const { value, grad } = tf.valueAndGrad(lossOf)(p!)
+    return { loss: value, g: grad }
+  })
+  const settings = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, maxGradientNorm: 1 }
+  const update = jit((args: AdamWArguments) => adamWUpdate(settings, args))
+
+  const p = tf.tensor1d(layout.flatten(weights))
+  const { loss, g } = gradient({ ...batch, p })
+  const results = update({
+    p,
+    g: g!,
+    m: tf.tensor1d(Float32Array.from({ length: layout.size }, () => random.normal() * 1e-2)),
+    v: tf.tensor1d(Float32Array.from({ length: layout.size }, () => random.next() * 1e-3 + 1e-4)),
+    decayed: tf.tensor1d(layout.indicator((_, shape) => shape.length === 2)),
+    rate: tf.scalar(1e-3),
+    correction1: tf.scalar(1 - 0.9 ** 5),
+    correction2: tf.scalar(Math.sqrt(1 - 0.999 ** 5)),
+  })
+  return Object.fromEntries(
+    Object.entries({ loss: loss!, g: g!, ...results }).map(([name, tensor]) => [name, tensor.dataSync()]),
+  )
+}
+
+it('a training step on the device tensorflow is that of the device cpu', {
+  timeout: 120_000,
+}, async (test) => {
+  if (!process.env.FLOW_TENSORFLOW)
+    test.skip('FLOW_TENSORFLOW names no folder in which @tensorflow/tfjs-node is installed with its library')
+
+  await startDevice('cpu', 1)
+  const expected = trainingStep()
+  const device = await startDevice('tensorflow', 1)
+  expect(device.name).toBe('tensorflow')
+  expect(tf.getBackend()).toBe('tensorflow')
+  const actual = trainingStep()
+
+  expect(Object.keys(actual)).toEqual(['loss', 'g', 'p', 'm', 'v', 'norm'])
+  for (const name in expected) {
+    const largest = Array.from(expected[name]!).reduce((sofar, each) => Math.max(sofar, Math.abs(each)), 0)
+    const difference = largestDifference(actual[name]!, expected[name]!) / largest
+    expect([name, difference < 1e-5, difference]).toEqual([name, true, difference])
+  }
+})
