@@ -3,6 +3,7 @@ import { hasErrors } from '../diagnostic.ts'
 import type { Json, JsonObject } from '../identity.ts'
 import type { StageManifest } from '../stage/catalog.ts'
 import { loadCatalog } from '../stage/load-catalog.ts'
+import { workflowJsonSchema } from '../workflow/json-schema.ts'
 import { suggestionHint } from '../workflow/suggest.ts'
 import type { CliCommand } from './command.ts'
 import { exitCode } from './exit-code.ts'
@@ -14,13 +15,20 @@ export const stagesCommand: CliCommand = {
   name: 'stages',
   summary: 'List the installed stages with their ports and parameters.',
   positionals: ['[NAME]'],
-  options: jsonOption,
+  options: {
+    ...jsonOption,
+    schema: { type: 'boolean', description: 'Print a JSON schema of workflow files, for editors.' },
+  },
 
   async run({ project, options, positionals }) {
     const json = options.has('json')
     const { catalog, diagnostics } = await loadCatalog(project)
     if (diagnostics.length > 0) reportDiagnostics(diagnostics, { json })
     if (hasErrors(diagnostics)) return exitCode.invalid
+    if (options.has('schema')) {
+      process.stdout.write(`${JSON.stringify(workflowJsonSchema(catalog), null, 2)}\n`)
+      return exitCode.done
+    }
     const stages = [...catalog.stages.values()].sort((one, other) => (one.name < other.name ? -1 : 1))
     const name = positionals[0]
     if (name === undefined) {

@@ -55,7 +55,7 @@ export async function generate(
     throw new LmFailure({
       code: 'prompt-too-long',
       message: `prompt ${index + 1} has ${prompt.length} tokens; the model has ${maxPositions} positions`,
-      hint: 'shorten the prompt',
+      hint: 'shorten the prompt: at least one position must be left for the answer',
     })
   })
   const steps = new DecodingSteps(parameters)
@@ -66,10 +66,18 @@ export async function generate(
   let decoded = 0
   let finishedBefore = 0
   const startMs = performance.now()
-  for (let start = 0; start < order.length; start += settings.batchSize) {
-    const batch = order.slice(start, start + settings.batchSize)
+  try {
+    for (let start = 0; start < order.length; start += settings.batchSize) {
+      await answerBatch(order.slice(start, start + settings.batchSize))
+    }
+  } finally {
+    steps.dispose()
+  }
+  return answers
+
+  async function answerBatch(batch: readonly number[]): Promise<void> {
     const length = bucketLength(Math.max(...batch.map((index) => prompts[index]!.length)))
-    const capacity = bucketLength(length + settings.maxNewTokens)
+    const capacity = bucketLength(length + Math.max(...batch.map((index) => room[index]!)))
     const cache = new KeyValueCache(parameters.config, batch.length, capacity)
     const randoms = batch.map((index) => createRandom(`generate ${settings.seed} ${index}`))
     const open = batch.map(() => true)
@@ -102,6 +110,4 @@ export async function generate(
     }
     finishedBefore += batch.length
   }
-  steps.dispose()
-  return answers
 }

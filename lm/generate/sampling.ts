@@ -6,7 +6,7 @@ export interface Sampling {
   readonly temperature: number
   /** Keeps the smallest set of most probable tokens whose probabilities reach this. 1 keeps all. */
   readonly topP: number
-  /** Keeps the k most probable tokens. 0 keeps all. */
+  /** Keeps the k most probable tokens, and those as probable as the last of them. 0 keeps all. */
   readonly topK: number
 }
 
@@ -36,19 +36,19 @@ export function pick(
   const scale = sampling.temperature === 0 ? 1 : 1 / sampling.temperature
   let sum = 0
   for (let id = 0; id < size; id++) sum += Math.exp((scores[offset + id]! - highest) * scale)
-  const logp = (id: number) => (scores[offset + id]! - highest) * scale - Math.log(sum)
+  const logSum = Math.log(sum)
+  const logp = (id: number) => (scores[offset + id]! - highest) * scale - logSum
   if (sampling.temperature === 0) return { id: best, logp: logp(best) }
 
-  const probability = (id: number) => Math.exp((scores[offset + id]! - highest) * scale) / sum
   if (sampling.topP >= 1 && sampling.topK === 0) {
-    let left = random.next()
+    let left = random.next() * sum
     for (let id = 0; id < size; id++) {
-      left -= probability(id)
+      left -= Math.exp((scores[offset + id]! - highest) * scale)
       if (left < 0) return { id, logp: logp(id) }
     }
     return { id: best, logp: logp(best) }
   }
-  const kept = nucleus(probability, size, sampling)
+  const kept = nucleus(logp, size, sampling)
   const total = kept.reduce((mass, { p }) => mass + p, 0)
   let left = random.next() * total
   for (const { id, p } of kept) {
@@ -64,27 +64,39 @@ interface Candidate {
 }
 
 /** The kept tokens, most probable first. Only tokens above a falling threshold are sorted, never the vocabulary. */
-function nucleus(probability: (id: number) => number, size: number, { topP, topK }: Sampling): Candidate[] {
-  for (let threshold = 1e-3; ; threshold = threshold > 1e-12 ? threshold * 1e-3 : -1) {
+function nucleus(logp: (id: number) => number, size: number, { topP, topK }: Sampling): readonly Candidate[] {
+  const fall = Math.log(1e-3)
+  for (
+    let threshold = fall;
+    ;
+    threshold = threshold > 5 * fall ? threshold + fall : Number.NEGATIVE_INFINITY
+  ) {
     const candidates: Candidate[] = []
     let mass = 0
     for (let id = 0; id < size; id++) {
-      const p = probability(id)
-      if (p <= threshold) continue
+      const value = logp(id)
+      if (value < threshold) continue
+      const p = Math.exp(value)
       candidates.push({ id, p })
       mass += p
     }
-    const enough =
-      candidates.length === size || (topP < 1 && mass >= topP) || (topK > 0 && candidates.length >= topK)
-    if (!enough) continue
+    // With top-k, the whole of its set: top-p counts the mass of what top-k leaves.
+    const enough = topK > 0 ? candidates.length >= topK : mass >= topP
+    if (!enough && candidates.length < size) continue
     candidates.sort((a, b) => b.p - a.p || a.id - b.id)
-    return cut(topK > 0 ? candidates.slice(0, topK) : candidates, topP, topK > 0)
+    return topK > 0 ? cut(highestK(candidates, topK), topP, true) : cut(candidates, topP, false)
   }
 }
 
+/** As in transformers: tokens that score as high as the k-th stay too. */
+function highestK(candidates: readonly Candidate[], k: number): readonly Candidate[] {
+  const last = candidates[k - 1]
+  return last === undefined ? candidates : candidates.filter(({ p }) => p >= last.p)
+}
+
 /** As in transformers: top-p counts the mass of what top-k has left, and always keeps the first token. */
-function cut(candidates: readonly Candidate[], topP: number, renormalise: boolean): Candidate[] {
-  if (topP >= 1) return [...candidates]
+function cut(candidates: readonly Candidate[], topP: number, renormalise: boolean): readonly Candidate[] {
+  if (topP >= 1) return candidates
   const total = renormalise ? candidates.reduce((mass, { p }) => mass + p, 0) : 1
   const kept: Candidate[] = []
   let before = 0

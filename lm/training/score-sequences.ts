@@ -23,7 +23,14 @@ export async function scoreSequences(
     .map((_, index) => index)
     .sort((a, b) => sequences[a]!.ids.length - sequences[b]!.ids.length)
   const compiled = new Map<number, Jitted<TensorMap, TensorMap>>()
-  for (let start = 0; start < order.length; start += batchSize) {
+  try {
+    for (let start = 0; start < order.length; start += batchSize) await scoreBatch(start)
+  } finally {
+    for (const run of compiled.values()) run.dispose()
+  }
+  return results
+
+  async function scoreBatch(start: number): Promise<void> {
     const chosen = order.slice(start, start + batchSize)
     const { arrays, layout, length } = tokenBatch(chosen.map((index) => sequences[index]!))
     const rows = chosen.length
@@ -42,6 +49,4 @@ export async function scoreSequences(
     await new Promise((resolve) => setImmediate(resolve))
     hooks.signal.throwIfAborted()
   }
-  for (const run of compiled.values()) run.dispose()
-  return results
 }

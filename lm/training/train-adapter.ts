@@ -3,6 +3,7 @@ import { writeAdapter } from '../checkpoint/peft.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { initialAdapter, type LoraMatrix, type LoraSettings, scalingOf } from '../model/lora.ts'
 import { adapterTensors, type LoadedAdapter, type Model } from '../model/model.ts'
+import type { TensorMap } from '../tensor/tf.ts'
 import { ParameterLayout } from './trainable.ts'
 import {
   type TrainerContext,
@@ -27,8 +28,14 @@ export function startingAdapter(
   return given ?? { settings, matrices: initialAdapter(model.config, settings, seed) }
 }
 
-/** The policy as it enters a stage: the reference of preference losses, the old policy of stored completions. */
-export function enteringPolicy(model: Model, adapter: StartingAdapter): DecoderParameters {
+/**
+ * The policy as it enters a stage: the reference of preference losses, the old policy of stored completions. The
+ * caller disposes the adapter's tensors.
+ */
+export function enteringPolicy(
+  model: Model,
+  adapter: StartingAdapter,
+): DecoderParameters & Required<Pick<DecoderParameters, 'adapter'>> {
   return {
     config: model.config,
     weights: model.weights,
@@ -45,7 +52,7 @@ export async function trainAdapter<Row>(
 ): Promise<TrainingResult & { readonly matrices: Map<string, LoraMatrix> }> {
   const layout = ParameterLayout.of(adapter.matrices)
   const scaling = scalingOf(adapter.settings)
-  const assemble = (tensors: Record<string, import('../tensor/tf.ts').Tensor>): DecoderParameters => ({
+  const assemble = (tensors: TensorMap): DecoderParameters => ({
     config: model.config,
     weights: model.weights,
     adapter: { tensors, scaling },

@@ -125,6 +125,7 @@ export async function train<Row>(
   let v: Tensor = tf.tensor1d(saved?.secondMoment ?? new Float32Array(size))
   const decayed = tf.tensor1d(parameterLayout.indicator(settings.isDecayed ?? (() => true)))
   const zeros = tf.zeros([size])
+  let g: Tensor = zeros
 
   const state = (step: number): TrainerState => ({
     step,
@@ -137,14 +138,26 @@ export async function train<Row>(
 
   let step = saved?.step ?? 0
   let savedAtMs = performance.now()
-  while (step < total) {
+  try {
+    while (step < total) await trainEpoch()
+    const parameters = Float32Array.from(p.dataSync())
+    proveMovement(start, parameters, log)
+    return { parameters, log, steps: step }
+  } finally {
+    tf.dispose([p, g, m, v, decayed, zeros])
+    gradient.dispose()
+    update.dispose()
+  }
+
+  /** The rest of the epoch that `step` lies in. */
+  async function trainEpoch(): Promise<void> {
     const epoch = Math.floor(step / updatesAnEpoch)
     const batches = epochBatches(lengths, epoch, settings)
     for (let index = step % updatesAnEpoch; index < updatesAnEpoch && step < total; index++) {
       const startMs = performance.now()
       const micro = batches.slice(index * settings.accumulation, (index + 1) * settings.accumulation)
       const whole = micro.flat().map((row) => task.rows[row]!)
-      let g: Tensor = zeros
+      g = zeros
       let loss = 0
       let tokens = 0
       const sums: Record<string, number> = {}
@@ -160,13 +173,7 @@ export async function train<Row>(
         tokens += batch.tokens
         for (const [name, value] of Object.entries(result.metrics)) sums[name] = (sums[name] ?? 0) + value
       }
-      if (!Number.isFinite(loss)) {
-        throw new LmFailure({
-          code: 'not-a-number',
-          message: `the loss is ${loss} at step ${step + 1}`,
-          hint: 'lower the learning rate; `max_grad_norm` 1 keeps single batches from doing this',
-        })
-      }
+      if (!Number.isFinite(loss)) throw notANumber('loss', loss, step + 1)
       const learningRate = settings.learningRate * scheduleFactor(schedule, step)
       const { beta1, beta2 } = settings.optimizer
       const scalars = {
@@ -181,6 +188,8 @@ export async function train<Row>(
       m = next.m
       v = next.v
       step++
+      // Such an update has spoilt the parameters: it must neither be saved nor pass for a result.
+      if (!Number.isFinite(gradientNorm)) throw notANumber('gradient', gradientNorm, step)
 
       const seconds = (performance.now() - startMs) / 1000
       log.push({
@@ -202,13 +211,14 @@ export async function train<Row>(
       context.signal.throwIfAborted()
     }
   }
+}
 
-  const parameters = Float32Array.from(p.dataSync())
-  tf.dispose([p, m, v, decayed, zeros])
-  gradient.dispose()
-  update.dispose()
-  proveMovement(start, parameters, log)
-  return { parameters, log, steps: step }
+function notANumber(what: 'loss' | 'gradient', value: number, step: number): LmFailure {
+  return new LmFailure({
+    code: 'not-a-number',
+    message: `the ${what} is ${value} at step ${step}`,
+    hint: 'lower the learning rate; `max_grad_norm` 1 keeps single batches from doing this',
+  })
 }
 
 function compileGradient(
@@ -227,6 +237,7 @@ function compileGradient(
         const trained = Object.fromEntries(layout.names.map((name, index) => [name, values[index]!]))
         const scores = scoreLabels(assemble(trained), batch, sequences, temperature)
         const outcome = objective(scores, batch)
+        // `valueAndGrads` disposes whatever it does not return.
         for (const [name, tensor] of Object.entries(outcome.metrics))
           metrics[metricPrefix + name] = tf.keep(tensor)
         return outcome.loss as tf.Scalar
@@ -234,7 +245,12 @@ function compileGradient(
       const inputs = layout.names.map((name) => parts[name]!)
       const { value, grads } = tf.valueAndGrads(lossOf)(inputs)
       const flat = tf.concat(grads.map((gradient) => tf.reshape(gradient, [-1])))
-      return { loss: value, g: tf.add(accumulated!, flat), ...metrics } as TensorMap
+      const results: TensorMap = { loss: value, g: tf.add(accumulated!, flat) }
+      for (const [name, kept] of Object.entries(metrics)) {
+        results[name] = tf.clone(kept)
+        kept.dispose()
+      }
+      return results
     })
   const shared = new Map<number, TensorMap>()
   const run = (config: DecoderConfig, batch: MicroBatch, p: Tensor, accumulated: Tensor) => {
@@ -273,7 +289,7 @@ function proveMovement(before: Float32Array, after: Float32Array, log: readonly 
     throw new LmFailure({
       code: 'nothing-moved',
       message: 'training left every parameter as it was',
-      hint: 'the learning rate may be too small, or all of its steps may lie in the warm-up',
+      hint: 'the learning rate may be too small, or all steps may lie in the warm-up: `warmup: 0`, or more steps',
     })
   }
 }

@@ -1,14 +1,19 @@
 import { type ContextOf, StageFailure } from 'flow/stage'
-import { encodePair, encodePrompt } from '../../lm/text/conversation.ts'
+import { encodePair, encodePrompt, isPromptKept } from '../../lm/text/conversation.ts'
 import { promptMessages } from '../../lm/text/messages.ts'
 import { type PreferenceRow, readPreferences } from '../../lm/text/rows.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { membership, perSequence, type Sequence, tokenBatch } from '../../lm/training/batch.ts'
 import { preference } from '../../lm/training/objectives/preference.ts'
-import { scoreSequences } from '../../lm/training/score-sequences.ts'
-import { enteringPolicy } from '../../lm/training/train-adapter.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
-import { completionSequence, loadPolicy, runTraining, trainerSettings } from '../training/policy.ts'
+import {
+  completionSequence,
+  loadPolicy,
+  referenceLogps,
+  requireRows,
+  runTraining,
+  trainerSettings,
+} from '../training/policy.ts'
 import type stage from './index.ts'
 
 interface Pair {
@@ -37,22 +42,23 @@ export async function optimisePreferences({
   }
   const policy = await loadPolicy(inputs, params, context)
   const rows = readPreferences(inputs.data)
-  const pairs = rows.flatMap((row) => encodeRow(policy.model.tokenizer, row, params.max_length) ?? [])
+  const encoded = rows.map((row) => encodeRow(policy.model.tokenizer, row))
+  const merged = encoded.filter((each) => !each.isPromptKept).length
+  if (merged > 0)
+    context.warn(`${merged} pairs whose answers merge with the prompt's last tokens: those are trained too`)
+  const pairs = encoded.flatMap((each) => cutPair(each, params.max_length) ?? [])
   const dropped = rows.length - pairs.length
   if (dropped > 0)
     context.warn(`${dropped} pairs dropped: max_length ${params.max_length} leaves nothing of an answer`)
+  requireRows(pairs, params.max_length)
 
   // The reference is the policy as it enters the stage, computed once and used in every epoch.
-  const logps = await scoreSequences(
-    enteringPolicy(policy.model, policy.adapter),
+  const logps = await referenceLogps(
+    policy,
     pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]),
     2 * params.batch_size,
     1,
-    {
-      signal: context.signal,
-      progress: (step, total) =>
-        context.progress({ step, total, unit: 'row', note: 'reference log-probabilities' }),
-    },
+    context,
   )
   const sums = logps.map((values) => values.reduce((a, b) => a + b, 0))
   const referenced = pairs.map(
@@ -71,17 +77,32 @@ export async function optimisePreferences({
   await runTraining('dpo', policy, pairTask(referenced, objective), trainerSettings(params), outputs, context)
 }
 
-/** Undefined where truncation leaves nothing of one of the answers. */
-function encodeRow(tokenizer: Tokenizer, row: PreferenceRow, maxLength: number): Pair | undefined {
+interface EncodedRow {
+  readonly prompt: readonly number[]
+  readonly chosen: readonly number[]
+  readonly rejected: readonly number[]
+  /** False where an answer's first token swallows the prompt's last. */
+  readonly isPromptKept: boolean
+}
+
+/** Stored tokens go before text: they are what the policy wrote. */
+function encodeRow(tokenizer: Tokenizer, row: PreferenceRow): EncodedRow {
   const messages = promptMessages(row.prompt)
-  const { prompt, chosen, rejected } =
-    row.chosen_token_ids !== undefined && row.rejected_token_ids !== undefined
-      ? {
-          prompt: encodePrompt(tokenizer, messages),
-          chosen: row.chosen_token_ids,
-          rejected: row.rejected_token_ids,
-        }
-      : encodePair(tokenizer, messages, row.chosen, row.rejected)
+  if (row.chosen_token_ids !== undefined && row.rejected_token_ids !== undefined) {
+    return {
+      prompt: encodePrompt(tokenizer, messages),
+      chosen: row.chosen_token_ids,
+      rejected: row.rejected_token_ids,
+      isPromptKept: true,
+    }
+  }
+  const pair = encodePair(tokenizer, messages, row.chosen, row.rejected)
+  const { prompt, chosen: completion } = pair
+  return { ...pair, isPromptKept: isPromptKept(tokenizer, messages, { prompt, completion }) }
+}
+
+/** Undefined where truncation leaves nothing of one of the answers. */
+function cutPair({ prompt, chosen, rejected }: EncodedRow, maxLength: number): Pair | undefined {
   const pair = {
     chosen: completionSequence(prompt, chosen, maxLength),
     rejected: completionSequence(prompt, rejected, maxLength),

@@ -1,8 +1,7 @@
 /** @file The course of a policy-gradient stage, the same for GRPO and GSPO. */
-import { scoreSequences } from '../../lm/training/score-sequences.ts'
-import { enteringPolicy } from '../../lm/training/train-adapter.ts'
 import {
   type Policy,
+  referenceLogps,
   runTraining,
   type TrainingContext,
   type TrainingParams,
@@ -47,16 +46,7 @@ export async function referenced(
   params: TrainingParams & { readonly temperature: number },
   context: TrainingContext,
 ): Promise<Sample[]> {
-  const logps = await scoreSequences(
-    enteringPolicy(policy.model, policy.adapter),
-    samples.map(({ sequence }) => sequence),
-    params.batch_size,
-    params.temperature,
-    {
-      signal: context.signal,
-      progress: (step, total) =>
-        context.progress({ step, total, unit: 'row', note: 'reference log-probabilities' }),
-    },
-  )
+  const sequences = samples.map(({ sequence }) => sequence)
+  const logps = await referenceLogps(policy, sequences, params.batch_size, params.temperature, context)
   return samples.map((sample, index) => ({ ...sample, reference: logps[index]! }))
 }

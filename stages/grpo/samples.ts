@@ -1,11 +1,12 @@
 /** @file Scored completions as training rows: what GRPO and GSPO alike learn from. */
 import { type StageContext, StageFailure } from 'flow/stage'
 import type { Model } from '../../lm/model/model.ts'
-import { encodeCompletion, encodePrompt } from '../../lm/text/conversation.ts'
+import { encodeCompletion, encodePrompt, isPromptKept } from '../../lm/text/conversation.ts'
 import { type Prompt, promptMessages } from '../../lm/text/messages.ts'
+import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
 import type { Sequence } from '../../lm/training/batch.ts'
-import { completionSequence } from '../training/policy.ts'
+import { completionSequence, requireRows } from '../training/policy.ts'
 
 /** One completion as the data file has it. */
 export interface ScoredCompletion {
@@ -22,6 +23,7 @@ export interface Sample {
   readonly sequence: Sequence
   readonly advantage: number
   readonly reward: number
+  readonly group: number
   readonly finished: boolean
   /** By counted token; absent where the file has none: the ratio is then 1. */
   readonly old: ArrayLike<number> | undefined
@@ -70,38 +72,55 @@ export function readComparedSamples(
   )
 }
 
-/** For objectives that take rewards as they are; `advantage` is 0 where none is given. */
+/**
+ * For objectives that take rewards as they are; `advantage` is 0 where none is given.
+ * @throws StageFailure `no-rows` where truncation leaves none
+ */
 export function readSamples(
   completions: readonly (ScoredCompletion & { readonly advantage?: number })[],
   { tokenizer }: Model,
   settings: Pick<SampleSettings, 'max_length'>,
   { warn }: Log,
 ): Sample[] {
-  let truncated = 0
+  let merged = 0
   const samples = completions.flatMap((row): Sample[] => {
-    const messages = promptMessages(row.prompt)
-    const { prompt, completion } =
-      row.token_ids !== undefined
-        ? { prompt: encodePrompt(tokenizer, messages), completion: row.token_ids }
-        : encodeCompletion(tokenizer, messages, row.response, { trailing: 'end-of-turn' })
+    const { prompt, completion, isPromptKept } = encodeCompletionOf(row, tokenizer)
+    if (!isPromptKept) merged++
     const sequence = completionSequence(prompt, completion, settings.max_length)
-    if (sequence === undefined) {
-      truncated++
-      return []
-    }
+    if (sequence === undefined) return []
     const isWhole = sequence.ids.length === prompt.length + completion.length
     return [
       {
         sequence,
         advantage: row.advantage ?? 0,
         reward: row.reward ?? 0,
+        group: row.group,
         finished: isWhole && (row.finished ?? true),
         old: row.logps,
         reference: undefined,
       },
     ]
   })
-  if (truncated > 0)
-    warn(`${truncated} rows dropped: max_length ${settings.max_length} leaves nothing of the answer`)
+  const dropped = completions.length - samples.length
+  if (dropped > 0)
+    warn(`${dropped} rows dropped: max_length ${settings.max_length} leaves nothing of the answer`)
+  if (merged > 0) warn(`${merged} answers merge with the prompt's last tokens: those are trained too`)
+  requireRows(samples, settings.max_length)
   return samples
+}
+
+/** Stored tokens go before text: they are what the policy wrote. */
+function encodeCompletionOf(row: ScoredCompletion, tokenizer: Tokenizer) {
+  const messages = promptMessages(row.prompt)
+  if (row.token_ids !== undefined) {
+    return { prompt: encodePrompt(tokenizer, messages), completion: row.token_ids, isPromptKept: true }
+  }
+  const encoded = encodeCompletion(tokenizer, messages, row.response, { trailing: 'end-of-turn' })
+  const { prompt, completion } = encoded
+  return {
+    prompt,
+    // An answer that was cut has no end to learn.
+    completion: row.finished === false ? completion.slice(0, -1) : completion,
+    isPromptKept: isPromptKept(tokenizer, messages, encoded),
+  }
 }

@@ -33,7 +33,7 @@ function perSlot(layout: BatchLayout, value: (sequence: number, token: number) =
   return { shape: [layout.slots], data }
 }
 
-/** What a token's loss counts for in the loss of the accumulated batch. */
+/** What each token's loss counts for in the loss of the accumulated batch, by sequence of `part`. */
 function tokenWeights(part: readonly Sample[], whole: readonly Sample[], settings: PolicyTaskSettings) {
   const counts = (sample: Sample) => !settings.maskTruncated || sample.finished
   const countedTokens = (samples: readonly Sample[]) =>
@@ -52,10 +52,9 @@ function tokenWeights(part: readonly Sample[], whole: readonly Sample[], setting
         return 1 / ofWhole
     }
   }
-  return {
-    aggregation: (sample: Sample) => (counts(sample) ? weight(sample) : 0),
-    share: (sample: Sample) => (counts(sample) ? 1 / ofWhole : 0),
-  }
+  return part.map((sample) =>
+    counts(sample) ? { aggregation: weight(sample), share: 1 / ofWhole } : { aggregation: 0, share: 0 },
+  )
 }
 
 export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings): TrainingTask<Sample> {
@@ -65,7 +64,7 @@ export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings
     lengthOf: ({ sequence }) => sequence.ids.length,
     collate: (part, whole) => {
       const { arrays, layout, length } = tokenBatch(part.map(({ sequence }) => sequence))
-      const { aggregation, share } = tokenWeights(part, whole, settings)
+      const weights = tokenWeights(part, whole, settings)
       const members = membership(layout)
       const averaging = members.data.map((member, index) => {
         const { count } = layout.spans[Math.floor(index / layout.slots)]!
@@ -80,8 +79,8 @@ export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings
           old: perSlot(layout, (row, token) => part[row]!.old?.[token] ?? 0),
           hasOld: perSlot(layout, (row) => (part[row]!.old === undefined ? 0 : 1)),
           reference: perSlot(layout, (row, token) => part[row]!.reference?.[token] ?? 0),
-          aggregation: perSlot(layout, (row) => aggregation(part[row]!)),
-          tokenShare: perSlot(layout, (row) => share(part[row]!)),
+          aggregation: perSlot(layout, (row) => weights[row]!.aggregation),
+          tokenShare: perSlot(layout, (row) => weights[row]!.share),
         },
         sequences: part.length,
         length,

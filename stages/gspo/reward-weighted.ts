@@ -10,15 +10,6 @@ export interface WeightedGroup {
   readonly weights: readonly number[]
 }
 
-/** softmax(score / max(temperature, 1e-6)). */
-export function softmaxWeights(scores: readonly number[], temperature: number): number[] {
-  const scaled = scores.map((score) => score / Math.max(temperature, 1e-6))
-  const highest = Math.max(...scaled)
-  const exponentials = scaled.map((each) => Math.exp(each - highest))
-  const sum = exponentials.reduce((a, b) => a + b, 0)
-  return exponentials.map((each) => each / sum)
-}
-
 /** @param kl weight of the mean log-ratio to the entering policy */
 export function rewardWeightedTask(rows: readonly WeightedGroup[], kl: number): TrainingTask<WeightedGroup> {
   return {

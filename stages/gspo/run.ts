@@ -1,16 +1,18 @@
 import type { ContextOf } from 'flow/stage'
 import { type RewardGroupRow, readRewardGroups } from '../../lm/text/rows.ts'
+import { softmaxWeights } from '../clean/softmax.ts'
 import { optimisePolicy, referenced } from '../grpo/optimise.ts'
-import { readSamples, type ScoredCompletion } from '../grpo/samples.ts'
+import { readSamples, type Sample, type ScoredCompletion } from '../grpo/samples.ts'
 import {
   loadPolicy,
   type Policy,
+  requireRows,
   runTraining,
   type TrainingContext,
   trainerSettings,
 } from '../training/policy.ts'
 import type stage from './index.ts'
-import { rewardWeightedTask, softmaxWeights, type WeightedGroup } from './reward-weighted.ts'
+import { rewardWeightedTask, type WeightedGroup } from './reward-weighted.ts'
 
 type Context = ContextOf<typeof stage>
 
@@ -47,20 +49,19 @@ async function weightedGroups(
   params: Context['params'],
   context: TrainingContext,
 ): Promise<WeightedGroup[]> {
-  const rows: WeightedGroup[] = []
-  for (const [index, group] of groups.entries()) {
-    const weights =
-      group.rewards === undefined ? group.weights : softmaxWeights(group.rewards, params.weight_temperature)
-    const samples = readSamples(completionsOf(group, index), policy.model, params, context)
-    if (samples.length === weights.length) rows.push({ samples, weights })
-  }
-  if (params.beta === 0) return rows
-  const scored = await referenced(
-    rows.flatMap(({ samples }) => samples),
-    policy,
-    params,
-    context,
-  )
-  let next = 0
-  return rows.map(({ samples, weights }) => ({ weights, samples: samples.map(() => scored[next++]!) }))
+  const read = readSamples(groups.flatMap(completionsOf), policy.model, params, context)
+  const samples = params.beta === 0 ? read : await referenced(read, policy, params, context)
+  const members = groups.map((): Sample[] => [])
+  for (const sample of samples) members[sample.group]!.push(sample)
+  const rows = groups.flatMap(({ weights, rewards }, group): WeightedGroup[] => {
+    const own = members[group]!
+    // Weights of what is left of a group would be those of another distribution.
+    if (own.length < weights.length) return []
+    const target = rewards === undefined ? weights : softmaxWeights(rewards, params.weight_temperature)
+    return [{ samples: own, weights: target }]
+  })
+  const dropped = groups.length - rows.length
+  if (dropped > 0) context.warn(`${dropped} prompts dropped: they have lost a response`)
+  requireRows(rows, params.max_length)
+  return rows
 }

@@ -22,7 +22,7 @@ export default defineStage({
         "The judge's prompt, with {question} and {reply} in it; `additive`: the five-point scale built in",
     }),
     score_pattern: Type.String({
-      default: String.raw`(?:\*\*)?score(?:\*\*)?\s*[:：]\s*(?:\*\*)?\s*<?(\d+(?:\.\d+)?)>?(?:\s*/\s*5)?`,
+      default: String.raw`(?:\*\*)?score(?:\*\*)?\s*[:：]\s*(?:\*\*)?\s*<?(\d+(?:\.\d+)?)>?(?!\d|\.\d|\s*/\s*(?!5\b)\d)`,
       description: 'Regular expression, any case; its first group is the score',
     }),
     minimum: Type.Number({ default: 0 }),

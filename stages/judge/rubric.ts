@@ -57,7 +57,8 @@ export function scoreReader(
   }
   return (verdict) => {
     const found = expression.exec(verdict.trim())?.[1]
-    if (found === undefined) return null
+    // Number('') is 0, and an empty group is no score.
+    if (found === undefined || found.trim() === '') return null
     const score = Number(found)
     return Number.isFinite(score) && score >= minimum && score <= maximum ? score : null
   }

@@ -5,6 +5,7 @@ import { type Prompt, promptMessages } from '../../lm/text/messages.ts'
 import { type JudgedCandidate, type JudgedRow, type ResponseRow, readResponses } from '../../lm/text/rows.ts'
 import { openWriter, reportProgress } from '../sampling/writer.ts'
 import type stage from './index.ts'
+import { reservoirSample } from './reservoir.ts'
 import { judgePrompt, meanVote, rubricText, scoreReader } from './rubric.ts'
 
 export async function judge({ inputs, outputs, params, ...context }: ContextOf<typeof stage>): Promise<void> {
@@ -87,20 +88,17 @@ function extremes(candidates: readonly JudgedCandidate[]) {
   }
 }
 
-/** A uniform sample without replacement in one pass (reservoir sampling, Vitter 1985), in the order of the rows. */
 function sampleCandidates(rows: readonly JudgedRow[], size: number, seed: number) {
-  const random = createRandom(`samples ${seed}`)
-  const reservoir: { position: number; row: object }[] = []
-  let seen = 0
-  for (const { instruction, candidates } of rows) {
-    for (const { response, score, votes, judge_output } of candidates) {
-      const entry = { position: seen, row: { instruction, response, score, votes, judge_output } }
-      const place = seen < size ? seen : random.integer(0, seen)
-      if (place < size) reservoir[place] = entry
-      seen++
-    }
-  }
-  return reservoir.sort((a, b) => a.position - b.position).map(({ row }) => row)
+  const all = rows.flatMap(({ instruction, candidates }) =>
+    candidates.map(({ response, score, votes, judge_output }) => ({
+      instruction,
+      response,
+      score,
+      votes,
+      judge_output,
+    })),
+  )
+  return reservoirSample(all, size, createRandom(`samples ${seed}`))
 }
 
 function writeLines(path: string, rows: readonly object[]): void {

@@ -1,7 +1,7 @@
 /** @file Instruction rows as weighted token sequences. */
 import { StageFailure } from 'flow/stage'
-import { encodeConversation } from '../../lm/text/conversation.ts'
-import { type InstructionRow, readInstructions } from '../../lm/text/rows.ts'
+import { type EncodedConversation, encodeConversation } from '../../lm/text/conversation.ts'
+import { readInstructions } from '../../lm/text/rows.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { truncateConversation } from '../../lm/text/truncate.ts'
 import type { Sequence } from '../../lm/training/batch.ts'
@@ -31,44 +31,44 @@ export function readSequences(
   for (const row of files.flatMap((file) => readInstructions(file))) {
     const encoded = encodeConversation(tokenizer, row.messages)
     unmarkedTurns += encoded.unmarkedTurns
-    const cut = settings.trainOnPrompt
-      ? {
-          ...encoded,
-          ids: encoded.ids.slice(0, settings.maxLength),
-          assistant: encoded.assistant.slice(0, settings.maxLength),
-        }
-      : truncateConversation(encoded, settings.maxLength)
-    if (cut === undefined || cut.ids.length < 2) {
+    if (!settings.trainOnPrompt && truncateConversation(encoded, settings.maxLength) === undefined) {
       dropped++
       continue
     }
     const weights = settings.trainOnPrompt
-      ? new Float32Array(cut.ids.length).fill(1)
-      : Float32Array.from(cut.assistant)
-    if (settings.emphasis !== undefined) emphasise(row, cut.ids, weights, tokenizer, settings.emphasis)
-    sequences.push({ ids: cut.ids, weights })
+      ? new Float32Array(encoded.ids.length).fill(1)
+      : Float32Array.from(encoded.assistant)
+    if (settings.emphasis !== undefined) emphasise(encoded, weights, tokenizer, settings.emphasis)
+    sequences.push({
+      ids: encoded.ids.slice(0, settings.maxLength),
+      weights: weights.subarray(0, settings.maxLength),
+    })
   }
   return { sequences, dropped, unmarkedTurns }
 }
 
-/** Raises the weights of the counted tokens that spell the pattern's first group in the last answer. */
+/**
+ * Sets the weights of the tokens that spell the pattern's first group in the last answer. The pattern sees the answer
+ * as its tokens decode, and so its positions are theirs whatever the tokenizer normalises.
+ */
 function emphasise(
-  row: InstructionRow,
-  ids: readonly number[],
+  { ids, assistant }: EncodedConversation,
   weights: Float32Array,
   tokenizer: Tokenizer,
   { pattern, weight }: { readonly pattern: RegExp; readonly weight: number },
 ): void {
-  const answer = row.messages.at(-1)!.content
-  const match = pattern.exec(answer)
-  if (match?.indices?.[1] === undefined) return
-  const [from, to] = match.indices[1]
-  const first = weights.findLastIndex((each, position) => each > 0 && !(weights[position - 1]! > 0))
-  let length = 0
-  for (let position = first; position < ids.length && length < to; position++) {
-    // Tokens up to here spell the answer up to here; a token that ends beyond `from` reaches into the group.
-    length = tokenizer.decode(ids.slice(first, position + 1)).length
-    if (length > from) weights[position] = weight
+  const start = assistant.findLastIndex((each, position) => each === 1 && assistant[position - 1] !== 1)
+  if (start === -1) return
+  const turn = ids.slice(start)
+  const ended = tokenizer.endOfTurnId === undefined ? -1 : turn.lastIndexOf(tokenizer.endOfTurnId)
+  const answer = ended === -1 ? turn : turn.slice(0, ended)
+  const span = pattern.exec(tokenizer.decode(answer))?.indices?.[1]
+  if (span === undefined) return
+  const [from, to] = span
+  for (let index = 0, length = 0; index < answer.length && length < to; index++) {
+    length = tokenizer.decode(answer.slice(0, index + 1)).length
+    // Its text ends beyond where the group begins.
+    if (length > from) weights[start + index] = weight
   }
 }
 

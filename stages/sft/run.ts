@@ -1,8 +1,8 @@
-import { type ContextOf, StageFailure } from 'flow/stage'
+import type { ContextOf } from 'flow/stage'
 import { type Sequence, tokenBatch } from '../../lm/training/batch.ts'
 import { supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
-import { loadPolicy, runTraining, trainerSettings } from '../training/policy.ts'
+import { loadPolicy, requireRows, runTraining, trainerSettings } from '../training/policy.ts'
 import type stage from './index.ts'
 import { emphasisPattern, readSequences } from './rows.ts'
 
@@ -27,13 +27,7 @@ export async function fineTune({
     context.warn(`${dropped} rows dropped: max_length ${params.max_length} leaves nothing of their answer`)
   if (unmarkedTurns > 0)
     context.warn(`${unmarkedTurns} earlier answers are not trained: the chat template rewrites them`)
-  if (sequences.length === 0) {
-    throw new StageFailure({
-      code: 'no-rows',
-      message: `no row has an answer within max_length ${params.max_length}`,
-      hint: 'raise max_length',
-    })
-  }
+  requireRows(sequences, params.max_length)
   await runTraining('sft', policy, supervisedTask(sequences), trainerSettings(params), outputs, context)
 }
 

@@ -4,10 +4,13 @@ import { type StageContext, StageFailure } from 'flow/stage'
 import { allTargets } from '../../lm/model/lora.ts'
 import { loadAdapter, loadModel, type Model } from '../../lm/model/model.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
+import { tf } from '../../lm/tensor/tf.ts'
 import { truncateCompletion } from '../../lm/text/truncate.ts'
 import type { Sequence } from '../../lm/training/batch.ts'
 import type { ScheduleName } from '../../lm/training/schedule.ts'
+import { scoreSequences } from '../../lm/training/score-sequences.ts'
 import {
+  enteringPolicy,
   type StartingAdapter,
   saveAdapter,
   startingAdapter,
@@ -88,6 +91,39 @@ export function trainerSettings(params: TrainingParams, temperature = 1): Traine
       maxGradientNorm: params.max_grad_norm,
     },
   }
+}
+
+/**
+ * The log-probability of each counted token under the policy as it enters the stage.
+ * @param temperature divides the vocabulary scores
+ */
+export async function referenceLogps(
+  { model, adapter }: Policy,
+  sequences: readonly Sequence[],
+  batchSize: number,
+  temperature: number,
+  context: TrainingContext,
+): Promise<Float32Array[]> {
+  const entering = enteringPolicy(model, adapter)
+  try {
+    return await scoreSequences(entering, sequences, batchSize, temperature, {
+      signal: context.signal,
+      progress: (step, total) =>
+        context.progress({ step, total, unit: 'row', note: 'reference log-probabilities' }),
+    })
+  } finally {
+    tf.dispose(entering.adapter.tensors)
+  }
+}
+
+/** @throws StageFailure `no-rows` where truncation left none */
+export function requireRows(rows: readonly unknown[], maxLength: number): void {
+  if (rows.length > 0) return
+  throw new StageFailure({
+    code: 'no-rows',
+    message: `no row has an answer within max_length ${maxLength}`,
+    hint: 'raise max_length',
+  })
 }
 
 /** Trains and writes the stage's two outputs. */

@@ -74,6 +74,8 @@ test('help, version, stages and status', async () => {
   expect(upper.stdout).toMatch(/times +integer >= 1 +default 1 +How often the text is repeated/)
   const { stages } = JSON.parse((await project.flow('stages', '--json')).stdout)
   expect(stages).toContainEqual(expect.objectContaining({ name: 'join', origin: 'project' }))
+  const schema = JSON.parse((await project.flow('stages', '--schema')).stdout)
+  expect(schema).toMatchObject({ title: 'Flow workflow', type: 'object' })
 
   await project.run('w.yaml')
   expect((await project.flow('status')).stdout).toMatch(

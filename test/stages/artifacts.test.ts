@@ -289,5 +289,9 @@ it('metrics: holds numbers by name', async () => {
 it('report: is an HTML page', async () => {
   expect(await faultsIn(report, temporaryFile('r.html', '<!doctype html><html></html>'))).toEqual([])
   expect(await report.describe(temporaryFile('r.html', '<!doctype html>'))).toBe('HTML, 1 kB')
+  const described = '<!doctype html><meta name="description" content="exact match: sft 40.5%, R&amp;D 76.0%">'
+  expect(await report.describe(temporaryFile('r.html', described))).toBe(
+    'exact match: sft 40.5%, R&D 76.0%; HTML, 1 kB',
+  )
   expect(await faultsIn(report, temporaryFile('r.html', 'hello'))).toHaveLength(1)
 })

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Ajv from 'ajv'
 import { afterEach } from 'vitest'
+import type { Progress } from '../../engine/stage/define.ts'
 import { isStageFailure, type StageFailure } from '../../engine/stage/failure.ts'
 
 interface AnyStage {
@@ -44,11 +45,19 @@ export interface StageRun {
   rows(port: string): any[]
 }
 
+export interface RunCourse {
+  /** A folder that survives the run. @default a fresh one */
+  readonly checkpoint?: string
+  readonly signal?: AbortSignal
+  progress?(progress: Progress): void
+}
+
 /** Parameters are filled with their defaults and validated, as the engine does. */
 export async function runStage(
   stage: AnyStage,
   inputs: Readonly<Record<string, string | Readonly<Record<string, string>>>>,
   params: Readonly<Record<string, unknown>> = {},
+  course: RunCourse = {},
 ): Promise<StageRun> {
   const folder = temporaryFolder()
   const outputs = Object.fromEntries(Object.keys(stage.outputs).map((port) => [port, join(folder, port)]))
@@ -65,9 +74,9 @@ export async function runStage(
     params: filled,
     device: 'cpu',
     threads: 1,
-    checkpoint: temporaryFolder(),
-    signal: new AbortController().signal,
-    progress: () => {},
+    checkpoint: course.checkpoint ?? temporaryFolder(),
+    signal: course.signal ?? new AbortController().signal,
+    progress: (progress: Progress) => course.progress?.(progress),
     log: (message: string) => logs.push(message),
     warn: (message: string) => warnings.push(message),
   })

@@ -1,0 +1,94 @@
+/** @file What a compiled step sees of token sequences: labels only where a token counts, padding never. */
+import { describe, expect, it } from 'vitest'
+import { bucketLength, membership, type Sequence, tokenBatch } from '../../../lm/training/batch.ts'
+import { supervisedShares } from '../../../lm/training/objectives/supervised.ts'
+
+const pad = 2
+/** Prompt 10 11, answer 12, end token 2, which is the padding token too. */
+const short: Sequence = { ids: [10, 11, 12, pad], weights: [0, 0, 1, 1] }
+const long: Sequence = {
+  ids: [20, 21, 22, 23, 24, 25, 26, 27, 28, 29, pad],
+  weights: [0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1],
+}
+
+describe('tokenBatch', () => {
+  const { arrays, layout, length } = tokenBatch([short, long])
+  const slot = (name: string) => Array.from(arrays[name]!.data).slice(0, layout.counted)
+
+  it('pads to a bucket and leaves out the last token, which predicts nothing', () => {
+    expect(length).toBe(16)
+    expect(arrays.ids!.shape).toEqual([2 * length])
+    expect(Array.from(arrays.ids!.data).slice(0, length)).toEqual([10, 11, 12, ...new Array(13).fill(0)])
+    const second = [20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 0]
+    expect(Array.from(arrays.ids!.data).slice(length, length + 11)).toEqual(second)
+  })
+
+  it('labels counted tokens with the position before each', () => {
+    expect(slot('labels')).toEqual([12, pad, 23, 24, 27, 28, 29, pad])
+    expect(slot('rows')).toEqual([1, 2, 16 + 2, 16 + 3, 16 + 6, 16 + 7, 16 + 8, 16 + 9])
+    expect(layout.spans).toEqual([
+      { start: 0, count: 2 },
+      { start: 2, count: 6 },
+    ])
+  })
+
+  it('counts an end token that is the padding token, and no padding', () => {
+    expect(slot('weights')).toEqual(new Array(8).fill(1))
+    expect(layout.counted).toBe(8)
+    const rest = Array.from(arrays.weights!.data).slice(layout.counted)
+    expect(rest.every((weight) => weight === 0)).toBe(true)
+    expect(layout.slots).toBeGreaterThanOrEqual(layout.counted)
+  })
+
+  it('never takes the first token for a label', () => {
+    const whole = tokenBatch([{ ids: [5, 6, 7], weights: [1, 1, 1] }])
+    expect(whole.layout.counted).toBe(2)
+    expect(Array.from(whole.arrays.labels!.data).slice(0, 2)).toEqual([6, 7])
+  })
+
+  it('keeps real labels on real positions for any mix of lengths', () => {
+    for (let size = 1; size < 40; size += 3) {
+      const sequences = Array.from({ length: 3 }, (_, row): Sequence => {
+        const ids = Array.from({ length: 2 + size * (row + 1) }, (_, position) => 100 * row + position)
+        return { ids, weights: ids.map((_, position) => (position % (row + 1) === 0 ? 1 : 0)) }
+      })
+      const batch = tokenBatch(sequences)
+      batch.layout.spans.forEach(({ start, count }, row) => {
+        for (let each = start; each < start + count; each++) {
+          const position = batch.arrays.rows!.data[each]! - row * batch.length
+          expect(sequences[row]!.ids[position + 1]).toBe(batch.arrays.labels!.data[each])
+          expect(sequences[row]!.weights[position + 1]).toBe(1)
+          expect(position).toBeLessThan(batch.length)
+        }
+      })
+    }
+  })
+})
+
+it('tells which slots are whose', () => {
+  const { layout } = tokenBatch([short, long])
+  const { data, shape } = membership(layout)
+  expect(shape).toEqual([2, layout.slots])
+  const first = Array.from(data.slice(0, layout.slots))
+  const second = Array.from(data.slice(layout.slots))
+  expect(first.map((each, index) => (each ? index : -1)).filter((index) => index >= 0)).toEqual([0, 1])
+  expect(second.map((each, index) => (each ? index : -1)).filter((index) => index >= 0)).toEqual([
+    2, 3, 4, 5, 6, 7,
+  ])
+})
+
+it('shares the loss among the counted tokens of the whole accumulated batch, by weight', () => {
+  const emphasised: Sequence = { ids: [1, 2, 3], weights: [9, 1, 4] }
+  const { arrays, layout } = tokenBatch([short])
+  const { shares, counts } = supervisedShares(arrays, layout, [short, emphasised])
+  // Weights 1 + 1 and 1 + 4; the first token's weight never counts.
+  expect(Array.from(shares!.data.slice(0, 2))).toEqual([1 / 7, 1 / 7].map(Math.fround))
+  expect(Array.from(counts!.data.slice(0, 2))).toEqual([0.25, 0.25])
+  expect(Array.from(shares!.data.slice(2)).every((share) => share === 0)).toBe(true)
+})
+
+it('pads to few different lengths', () => {
+  expect([1, 8, 9, 64, 65, 128, 129, 512, 513].map(bucketLength)).toEqual([
+    8, 8, 16, 64, 80, 128, 160, 512, 640,
+  ])
+})
