@@ -120,6 +120,8 @@ function openDisplay(options: OptionValues): RunDisplay {
   const write = (text: string) => process.stdout.write(text)
   if (options.has('json')) return jsonLinesDisplay(write)
   if (options.has('quiet')) return plainDisplay({ write, quiet: true })
-  if (process.stdout.isTTY !== true || process.env.TERM === 'dumb') return plainDisplay({ write })
+  const { TERM: terminal, CI: automation } = process.env
+  // A log of a build machine may pass for a terminal; nobody sees it being redrawn.
+  if (process.stdout.isTTY !== true || terminal === 'dumb' || automation) return plainDisplay({ write })
   return liveDisplay(write)
 }

@@ -1,20 +1,51 @@
 /** @file A node's progress in one line: "step 40/120, loss 1.234, 812 tokens/s, 1m 20s left". */
-import { durationText, numberText } from './quantities.ts'
+import { clockText, durationText, numberText } from './quantities.ts'
 import type { NodeView } from './view-model.ts'
 
 export function progressText(node: NodeView): string {
   const { progress } = node
   if (progress === undefined) return node.lastLine ?? ''
-  const parts: string[] = []
-  const unit = progress.unit ?? 'step'
-  parts.push(
-    progress.total === undefined ? `${unit} ${progress.step}` : `${unit} ${progress.step}/${progress.total}`,
-  )
-  if (progress.loss !== undefined) parts.push(`loss ${numberText(progress.loss)}`)
-  if (progress.tokensPerSecond !== undefined) parts.push(`${Math.round(progress.tokensPerSecond)} tokens/s`)
-  if (node.remainingMs !== undefined) parts.push(`${durationText(node.remainingMs)} left`)
-  if (progress.note !== undefined) parts.push(progress.note)
-  return parts.join(', ')
+  const { count, loss, rate, left } = progressParts(node)
+  return [count, loss, rate, left, progress.note].filter((part) => part !== undefined).join(', ')
+}
+
+function progressParts({ progress, remainingMs }: NodeView) {
+  const unit = progress?.unit ?? 'step'
+  const total = progress?.total === undefined ? '' : `/${progress.total}`
+  return {
+    count: progress === undefined ? undefined : `${unit} ${progress.step}${total}`,
+    loss: progress?.loss === undefined ? undefined : `loss ${numberText(progress.loss)}`,
+    rate:
+      progress?.tokensPerSecond === undefined
+        ? undefined
+        : `${Math.round(progress.tokensPerSecond)} tokens/s`,
+    left: remainingMs === undefined ? undefined : `${durationText(remainingMs)} left`,
+  }
+}
+
+const separator = '  '
+
+/**
+ * The line of a running node in the live view. Where there is no room for all of it, what matters least goes first:
+ * the sparkline, the rate, the clock; how far it is and how long it will take stay to the last.
+ * @param columns that it may fill
+ */
+export function runningText(node: NodeView, nowMs: number, columns: number): string {
+  const { count, loss, rate, left } = progressParts(node)
+  const pieces = [
+    { text: count ?? node.lastLine, importance: 6 },
+    { text: left, importance: 5 },
+    { text: node.progress?.note, importance: 4 },
+    { text: loss, importance: 3 },
+    { text: sparkline(node.losses), importance: 0 },
+    { text: rate, importance: 1 },
+    { text: clockText(Math.max(0, nowMs - (node.startedAtMs ?? nowMs))), importance: 2 },
+  ].filter(({ text }) => text !== undefined && text !== '')
+  for (let least = 0; least < 6; least++) {
+    const line = pieces.filter(({ importance }) => importance >= least).map(({ text }) => text)
+    if (line.join(separator).length <= columns) return line.join(separator)
+  }
+  return pieces[0]?.text ?? ''
 }
 
 const blocks = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']

@@ -10,6 +10,12 @@ export function durationText(durationMs: number): string {
   return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, '0')}m`
 }
 
+/** A running clock, which shows no part of a second: "0 s", "12 s", "1m 20s", "1h 02m" */
+export function clockText(durationMs: number): string {
+  const seconds = Math.floor(durationMs / 1000)
+  return seconds < 60 ? `${seconds} s` : durationText(seconds * 1000)
+}
+
 /** "812 B", "4.2 kB", "1.3 GB" (powers of 1000) */
 export function sizeText(sizeBytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']

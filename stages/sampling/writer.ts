@@ -30,6 +30,8 @@ export interface WriterContext {
 
 export interface Writer {
   readonly tokenizer: Tokenizer
+  /** Tokens that a prompt and its answer may have together. */
+  readonly maxPositions: number
   /** One answer a prompt, in order. */
   write(prompts: readonly Prompt[], params: SamplingParams, hooks: GenerationHooks): Promise<Written[]>
 }
@@ -48,6 +50,7 @@ export async function openWriter(
   const { tokenizer } = model
   return {
     tokenizer,
+    maxPositions: model.config.maxPositions,
     async write(prompts, params, hooks) {
       const ids = prompts.map((prompt) => encodePrompt(tokenizer, promptMessages(prompt)))
       const settings = {

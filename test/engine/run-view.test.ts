@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest'
 import type { FlowEvent } from '../../engine/events/event.ts'
 import type { CacheKey, ContentHash, NodeId, RunId } from '../../engine/identity.ts'
 import { plainDisplay } from '../../engine/terminal/plain.ts'
-import { progressText, sparkline } from '../../engine/terminal/progress-text.ts'
+import { progressText, runningText, sparkline } from '../../engine/terminal/progress-text.ts'
 import { durationText, numberText, sizeText } from '../../engine/terminal/quantities.ts'
 import { summaryLines } from '../../engine/terminal/summary.ts'
 import { emptyRunView, type NodeView, type RunView, reduceRunView } from '../../engine/terminal/view-model.ts'
@@ -69,6 +69,22 @@ test('progress gives rate and time left, and starts over with each new count', (
   const next = reduceRunView(running, progress(1, { unit: 'row', note: 'reference' }), 4000)
   expect(nodeOf(next, sft).remainingMs).toBeUndefined()
   expect(progressText(nodeOf(next, sft))).toBe('row 1/10, reference')
+})
+
+test('on a narrow terminal a running line keeps how far it is and how long it will take', () => {
+  const running = view(
+    [0, started],
+    [0, sftStarted],
+    [1000, progress(1, { loss: 2, tokensPerSecond: 812 })],
+    [3000, progress(2, { loss: 1, tokensPerSecond: 812 })],
+  )
+  const at = (columns: number) => runningText(nodeOf(running, sft), 3000, columns)
+  expect(at(80)).toBe('step 2/10  16.0 s left  loss 1  █▁  812 tokens/s  3 s')
+  expect(at(52)).toBe('step 2/10  16.0 s left  loss 1  812 tokens/s  3 s')
+  expect(at(40)).toBe('step 2/10  16.0 s left  loss 1  3 s')
+  expect(at(34)).toBe('step 2/10  16.0 s left  loss 1')
+  expect(at(22)).toBe('step 2/10  16.0 s left')
+  expect(at(10)).toBe('step 2/10')
 })
 
 test('the last lines name the root cause, not its victims', () => {

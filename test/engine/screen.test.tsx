@@ -67,7 +67,7 @@ test('the live view shows state, progress, loss, outputs and reasons of each nod
   expect(frame).toMatch(/^loop loop\.yaml/m)
   expect(frame).toMatch(/^↺ prepare +reused: up to date$/m)
   expect(frame).toMatch(/^✔ sft +12\.3 s, checkpoints\/sft \(rank 8\)$/m)
-  expect(frame).toMatch(/^● dpo +train ━{16} +█▁ +step 2\/4, loss 0\.5, 812 tokens\/s/m)
+  expect(frame).toMatch(/^● dpo +train ━{16} step 2\/4 +.* left +loss 0\.5 +█▁ +812 tokens\/s/m)
   expect(frame).toMatch(/^ +params\.beta 0\.1 -> 0\.2 · on the CPU$/m)
   expect(frame).toMatch(/^✖ judge +no verdict could be read$/m)
   expect(frame).toMatch(/^– report +judge failed$/m)

@@ -1,10 +1,10 @@
 /** @file One node in the live view: a line, and below it, while it runs, why it runs and what it last said. */
 import { Box, Text } from 'ink'
-import { progressText, sparkline } from '../progress-text.ts'
+import { runningText } from '../progress-text.ts'
 import { durationText } from '../quantities.ts'
 import { outputText } from '../summary.ts'
 import type { NodeState, NodeView } from '../view-model.ts'
-import { ProgressBar } from './progress-bar.tsx'
+import { ProgressBar, progressBarColumns } from './progress-bar.tsx'
 
 const glyphs: Readonly<Record<NodeState, { readonly glyph: string; readonly color: string }>> = {
   waiting: { glyph: '○', color: 'gray' },
@@ -19,25 +19,32 @@ export interface NodeRowProps {
   readonly node: NodeView
   readonly nowMs: number
   readonly nameWidth: number
+  /** Width of the terminal. */
+  readonly columns: number
 }
 
-export function NodeRow({ node, nowMs, nameWidth }: NodeRowProps) {
+/** On less, the bar would take the place of what it stands for. */
+const columnsWithBar = 60
+
+export function NodeRow({ node, nowMs, nameWidth, columns }: NodeRowProps) {
   const { glyph, color } = glyphs[node.state]
   const { progress } = node
-  const total = node.state === 'running' ? progress?.total : undefined
+  const stage = node.node.startsWith(node.stage) ? '' : `${node.stage} `
+  const free = columns - '✔  '.length - nameWidth - stage.length
+  const total = node.state === 'running' && free >= columnsWithBar ? progress?.total : undefined
   return (
     <Box flexDirection="column">
       <Box>
         <Box flexShrink={0}>
           <Text color={color}>{glyph} </Text>
           <Text bold={node.state === 'running'}>{node.node.padEnd(nameWidth)} </Text>
-          <Text dimColor>{node.stage === node.node ? '' : `${node.stage} `}</Text>
+          <Text dimColor>{stage}</Text>
           {progress !== undefined && total !== undefined && (
             <ProgressBar step={progress.step} total={total} />
           )}
         </Box>
         <Text wrap="truncate-end" dimColor={node.state !== 'running' && node.state !== 'failed'}>
-          {stateText(node, nowMs)}
+          {stateText(node, nowMs, total === undefined ? free : free - progressBarColumns)}
         </Text>
       </Box>
       {node.state === 'running' && (
@@ -50,15 +57,12 @@ export function NodeRow({ node, nowMs, nameWidth }: NodeRowProps) {
   )
 }
 
-function stateText(node: NodeView, nowMs: number): string {
+function stateText(node: NodeView, nowMs: number, columns: number): string {
   switch (node.state) {
     case 'waiting':
       return 'waiting'
-    case 'running': {
-      const text = progressText(node)
-      const elapsed = durationText(Math.max(0, nowMs - (node.startedAtMs ?? nowMs)))
-      return [sparkline(node.losses), text, elapsed].filter((part) => part !== '').join('  ')
-    }
+    case 'running':
+      return runningText(node, nowMs, columns)
     case 'executed': {
       const outputs = Object.entries(node.outputs).map(([port, output]) => outputText(port, output))
       return [durationText(node.durationMs ?? 0), ...outputs].join(', ')

@@ -3,7 +3,7 @@ import { Box, Static, Text, useStdout } from 'ink'
 import { useSyncExternalStore } from 'react'
 import { useClock } from '../hooks/use-clock.ts'
 import type { ViewSource } from '../live.ts'
-import { durationText } from '../quantities.ts'
+import { clockText, durationText } from '../quantities.ts'
 import type { RunView } from '../view-model.ts'
 import { visibleNodes } from '../visible-nodes.ts'
 import { NodeRow } from './node-row.tsx'
@@ -28,11 +28,20 @@ export function RunScreen({ source }: { readonly source: ViewSource }) {
           <Text bold>{view.workflow}</Text>
           <Text dimColor>
             {' '}
-            {view.file} {durationText(view.finished?.durationMs ?? Math.max(0, nowMs - view.startedAtMs))}
+            {view.file}{' '}
+            {view.finished === undefined
+              ? clockText(Math.max(0, nowMs - view.startedAtMs))
+              : durationText(view.finished.durationMs)}
           </Text>
         </Text>
         {nodes.map((node) => (
-          <NodeRow key={node.node} node={node} nowMs={nowMs} nameWidth={nameWidth} />
+          <NodeRow
+            key={node.node}
+            node={node}
+            nowMs={nowMs}
+            nameWidth={nameWidth}
+            columns={stdout.columns ?? 80}
+          />
         ))}
         {hidden > 0 && <Text dimColor>{hiddenText(view, hidden)}</Text>}
       </Box>
