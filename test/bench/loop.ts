@@ -126,7 +126,9 @@ function table(outcomes: readonly Outcome[]): string {
     row('SFT', ({ sft }) => sft),
     ...methods.flatMap((method) => [
       row(method.toUpperCase(), ({ judged }) => judged[method]),
-      row(`${method.toUpperCase()}, scores shuffled`, ({ shuffled }) => mean(shuffled[method])),
+      ...(outcomes[0]!.shuffled[method].length > 0
+        ? [row(`${method.toUpperCase()}, scores shuffled`, ({ shuffled }) => mean(shuffled[method]))]
+        : []),
     ]),
     row('replies that show working: SFT', ({ worked }) => worked.sft),
     ...methods.map((method) =>
