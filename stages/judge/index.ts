@@ -21,6 +21,10 @@ export default defineStage({
       description:
         "The judge's prompt, with {question} and {reply} in it; `additive`: the five-point scale built in",
     }),
+    opening: Type.String({
+      default: '',
+      description: 'What each verdict is made to begin with; `Score:` keeps small models to the point',
+    }),
     score_pattern: Type.String({
       default: String.raw`(?:\*\*)?score(?:\*\*)?\s*[:：]\s*(?:\*\*)?\s*<?(\d+(?:\.\d+)?)>?(?!\d|\.\d|\s*/\s*(?!5\b)\d)`,
       description: 'Regular expression, any case; its first group is the score',

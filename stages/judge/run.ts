@@ -26,10 +26,8 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
     return positions.size - 1
   }
   const candidatePositions = rows.map((row) => row.responses.map(({ text }) => positionOf(row, text)))
-  const answers = await writer.write(asked, params, {
-    signal: context.signal,
-    progress: reportProgress(asked.length, context.progress),
-  })
+  const hooks = { signal: context.signal, progress: reportProgress(asked.length, context.progress) }
+  const answers = await writer.write(asked, params, hooks, params.opening)
 
   const verdicts = Array.from({ length: positions.size }, (_, position) => {
     const outputs = answers

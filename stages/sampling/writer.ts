@@ -32,8 +32,16 @@ export interface Writer {
   readonly tokenizer: Tokenizer
   /** Tokens that a prompt and its answer may have together. */
   readonly maxPositions: number
-  /** One answer a prompt, in order. */
-  write(prompts: readonly Prompt[], params: SamplingParams, hooks: GenerationHooks): Promise<Written[]>
+  /**
+   * One answer a prompt, in order.
+   * @param opening what each answer is made to begin with; part of its text, not of its tokens
+   */
+  write(
+    prompts: readonly Prompt[],
+    params: SamplingParams,
+    hooks: GenerationHooks,
+    opening?: string,
+  ): Promise<Written[]>
 }
 
 export async function openWriter(
@@ -51,8 +59,9 @@ export async function openWriter(
   return {
     tokenizer,
     maxPositions: model.config.maxPositions,
-    async write(prompts, params, hooks) {
-      const ids = prompts.map((prompt) => encodePrompt(tokenizer, promptMessages(prompt)))
+    async write(prompts, params, hooks, opening = '') {
+      const begun = tokenizer.encode(opening)
+      const ids = prompts.map((prompt) => [...encodePrompt(tokenizer, promptMessages(prompt)), ...begun])
       const settings = {
         temperature: params.temperature,
         topP: params.top_p,
@@ -63,7 +72,7 @@ export async function openWriter(
         stopIds: tokenizer.stopIds,
       }
       const answers = await generate(parameters, ids, settings, hooks)
-      return answers.map((answer) => ({ ...answer, text: textOf(tokenizer, answer) }))
+      return answers.map((answer) => ({ ...answer, text: opening + textOf(tokenizer, answer) }))
     },
   }
 }

@@ -115,6 +115,8 @@ interface SmolLm2Reference {
 
 // Real weights do not lie in the repository: name a folder of SmolLM2-135M-Instruct to run this.
 const smollm2 = process.env.FLOW_TEST_SMOLLM2
+if (smollm2 === undefined)
+  console.warn('SmolLM2-135M is not compared: FLOW_TEST_SMOLLM2 names no folder with its weights')
 
 describe.skipIf(smollm2 === undefined)('SmolLM2-135M-Instruct', () => {
   it('writes the same greedy answers to ten questions, token for token', async () => {

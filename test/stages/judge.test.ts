@@ -124,6 +124,17 @@ interface Judged {
 }
 
 describe('the stage', () => {
+  it('makes each verdict begin with the given opening', async () => {
+    const opening = 'Score: 3 of the points, since'
+    const run = await judgeAnswers({ opening, score_pattern: 'Score: ([0-9])' })
+    const candidates: Judged[] = run.rows('full').flatMap((row) => row.candidates)
+    expect(candidates.some(({ judge_output }) => judge_output.length > opening.length)).toBe(true)
+    for (const { judge_output, votes, score } of candidates) {
+      expect(judge_output.startsWith(opening)).toBe(true)
+      expect([votes, score]).toEqual([[3, 3, 3], 3])
+    }
+  })
+
   it('averages the votes that it could read and keeps all of them', async () => {
     const run = await judgeAnswers()
     const rows = run.rows('full')

@@ -1,5 +1,5 @@
 /** @file Kernels that read or write by index: gather, one-hot, segment sum. */
-import { type ElementType, onnxType, positiveAxis } from '../dtype.ts'
+import { type ElementType, onnxType, positiveAxis, sizeOf } from '../dtype.ts'
 import type { Lowerings } from './lowering.ts'
 
 export const indexing: Lowerings = {
@@ -38,14 +38,17 @@ export const indexing: Lowerings = {
     const below = graph.op('Less', [ids, bounds[1]!], {}, ids.shape, 'bool')
     const known = graph.op('And', [above, below], {}, ids.shape, 'bool')
     const target = graph.op('Where', [known, ids, bounds[0]!], {}, ids.shape, 'int32')
-    const rows = graph.reshape(
-      known,
-      x!.shape.map((dimension, axis) => (axis < ids.shape.length ? dimension : 1)),
-    )
-    const kept = graph.op('Where', [rows, x!, graph.scalar(0, dtype)], {}, x!.shape, dtype)
-    const column = graph.reshape(target, [...ids.shape, 1])
-    const index = graph.op('Cast', [column], { to: onnxType.int64 }, column.shape, 'int64')
-    const zeros = graph.uniform(0, shape, dtype)
-    return graph.op('ScatterND', [zeros, index, kept], { reduction: 'add' }, shape, dtype)
+    const rest = x!.shape.slice(ids.shape.length)
+    // [rows, row]: a segment's row each, its elements side by side
+    const flat = [sizeOf(ids.shape), sizeOf(rest)]
+    const rows = graph.reshape(known, [flat[0]!, 1])
+    const kept = graph.op('Where', [rows, graph.reshape(x!, flat), graph.scalar(0, dtype)], {}, flat, dtype)
+    const column = graph.reshape(target, [flat[0]!, 1])
+    const index = graph.op('Expand', [column, graph.integers(flat)], {}, flat, 'int32')
+    const zeros = graph.uniform(0, [numSegments, flat[1]!], dtype)
+    // Not ScatterND: its threads add to one row at the same time, and lose some of it.
+    const attributes = { axis: 0, reduction: 'add' }
+    const sums = graph.op('ScatterElements', [zeros, index, kept], attributes, [numSegments, flat[1]!], dtype)
+    return graph.reshape(sums, shape)
   },
 }

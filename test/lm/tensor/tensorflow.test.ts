@@ -69,23 +69,30 @@ function trainingStep(): Record<string, ArrayLike<number>> {
   )
 }
 
-it('a training step on the device tensorflow is that of the device cpu', {
-  timeout: 120_000,
-}, async (test) => {
-  if (!process.env.FLOW_TENSORFLOW)
-    test.skip('FLOW_TENSORFLOW names no folder in which @tensorflow/tfjs-node is installed with its library')
+const folder = process.env.FLOW_TENSORFLOW
+if (!folder)
+  console.warn(
+    'TensorFlow is not compared: FLOW_TENSORFLOW names no folder with @tensorflow/tfjs-node and its library',
+  )
 
-  await startDevice('cpu', 1)
-  const expected = trainingStep()
-  const device = await startDevice('tensorflow', 1)
-  expect(device.name).toBe('tensorflow')
-  expect(tf.getBackend()).toBe('tensorflow')
-  const actual = trainingStep()
+it.skipIf(!folder)(
+  'a training step on the device tensorflow is that of the device cpu',
+  {
+    timeout: 120_000,
+  },
+  async () => {
+    await startDevice('cpu', 1)
+    const expected = trainingStep()
+    const device = await startDevice('tensorflow', 1)
+    expect(device.name).toBe('tensorflow')
+    expect(tf.getBackend()).toBe('tensorflow')
+    const actual = trainingStep()
 
-  expect(Object.keys(actual)).toEqual(['loss', 'g', 'p', 'm', 'v', 'norm'])
-  for (const name in expected) {
-    const largest = Array.from(expected[name]!).reduce((sofar, each) => Math.max(sofar, Math.abs(each)), 0)
-    const difference = largestDifference(actual[name]!, expected[name]!) / largest
-    expect([name, difference < 1e-5, difference]).toEqual([name, true, difference])
-  }
-})
+    expect(Object.keys(actual)).toEqual(['loss', 'g', 'p', 'm', 'v', 'norm'])
+    for (const name in expected) {
+      const largest = Array.from(expected[name]!).reduce((sofar, each) => Math.max(sofar, Math.abs(each)), 0)
+      const difference = largestDifference(actual[name]!, expected[name]!) / largest
+      expect([name, difference < 1e-5, difference]).toEqual([name, true, difference])
+    }
+  },
+)
