@@ -70,9 +70,3 @@ export function tensorShapes(config: DecoderConfig): Map<string, readonly number
   if (!config.tiedEmbeddings) shapes.set(names.output, [vocabularySize, hiddenSize])
   return shapes
 }
-
-export function parameterCount(config: DecoderConfig): number {
-  let count = 0
-  for (const shape of tensorShapes(config).values()) count += shape.reduce((a, b) => a * b, 1)
-  return count
-}
