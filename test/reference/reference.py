@@ -1,4 +1,7 @@
-"""What the three scripts share: where the fixtures lie, how they are written, and the tiny checkpoints' names."""
+"""What the scripts share: where the fixtures lie, how they are written, and the tiny checkpoints' names.
+
+FLOW_REFERENCE_OUT names another folder to write to, for comparing with what is committed.
+"""
 
 import json
 import math
@@ -13,7 +16,8 @@ import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
-FIXTURES = pathlib.Path(__file__).resolve().parent.parent / 'fixtures' / 'reference'
+COMMITTED = pathlib.Path(__file__).resolve().parent.parent / 'fixtures' / 'reference'
+FIXTURES = pathlib.Path(os.environ.get('FLOW_REFERENCE_OUT', COMMITTED))
 MODELS = FIXTURES / 'models'
 ADAPTERS = FIXTURES / 'adapters'
 
