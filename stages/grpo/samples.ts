@@ -49,7 +49,10 @@ export function readComparedSamples(
   settings: SampleSettings,
   log: Log,
 ): Sample[] {
-  const { values, hasSignal, fracRewardZeroStd } = groupAdvantages(completions, settings.scale_rewards)
+  const { values, hasSignal, fracRewardZeroStd } = groupAdvantages(
+    completions.map(({ group, reward }) => ({ group, rewards: [reward] })),
+    { scale: settings.scale_rewards },
+  )
   if (fracRewardZeroStd === 1) {
     throw new StageFailure({
       code: 'no-signal',

@@ -183,17 +183,17 @@ describe('policy gradients', () => {
   it.each(Object.keys(rewards))('advantages: %s', (name) => {
     const scored = rewards[name]!.map((reward, row) => ({
       group: Math.floor(row / inputs.group_size),
-      reward,
+      rewards: [reward],
     }))
     for (const scale of ['group', 'batch', 'none'] as const) {
-      const { values } = groupAdvantages(scored, scale)
+      const { values } = groupAdvantages(scored, { scale })
       expect(largestDifference(values, advantages[name]![scale])).toBeLessThan(1e-8)
     }
   })
 
   it('finds no signal in equal rewards whose mean is off by the last bit', () => {
-    const rewards = [0.1, 0.1, 0.1].map((reward) => ({ group: 0, reward }))
-    const { hasSignal, fracRewardZeroStd } = groupAdvantages(rewards, 'group')
+    const rewards = [0.1, 0.1, 0.1].map((reward) => ({ group: 0, rewards: [reward] }))
+    const { hasSignal, fracRewardZeroStd } = groupAdvantages(rewards, { scale: 'group' })
     expect(hasSignal).toEqual([false, false, false])
     expect(fracRewardZeroStd).toBe(1)
   })

@@ -41,7 +41,8 @@ const rows = rewards.flatMap((group, index) =>
     finished: member < 2,
   })),
 )
-const advantages = groupAdvantages(rows, 'group').values
+const scored = rows.map(({ group, reward }) => ({ group, rewards: [reward] }))
+const advantages = groupAdvantages(scored, { scale: 'group' }).values
 const lengths = rows.map(({ token_ids }) => token_ids.length)
 
 function optimise(params: object, data: readonly object[] = rows) {
@@ -74,7 +75,7 @@ describe('rows without log-probabilities', () => {
   })
 
   it.each(['batch', 'none'] as const)('scale_rewards: %s', async (scale_rewards) => {
-    const { values } = groupAdvantages(rows, scale_rewards)
+    const { values } = groupAdvantages(scored, { scale: scale_rewards })
     const expected = -sum(values.map((each, row) => each * lengths[row]!)) / sum(lengths)
     expectLoss(await optimise({ scale_rewards }), expected)
   })

@@ -30,8 +30,8 @@ function optimise(params: object, data: readonly object[] = groups) {
 }
 
 function advantagesOf(values: readonly (readonly number[])[]): readonly number[] {
-  const rows = values.flatMap((own, group) => own.map((reward) => ({ group, reward })))
-  return groupAdvantages(rows, 'group').values
+  const rows = values.flatMap((own, group) => own.map((reward) => ({ group, rewards: [reward] })))
+  return groupAdvantages(rows, { scale: 'group' }).values
 }
 
 describe('gspo', () => {
