@@ -2,15 +2,11 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openSafetensors, writeSafetensors } from '../checkpoint/safetensors.ts'
+import type { LearnerState } from './learner.ts'
 
 export type LogRow = Readonly<Record<string, number | string>>
 
-export interface TrainerState {
-  /** Updates done. */
-  readonly step: number
-  readonly parameters: Float32Array
-  readonly firstMoment: Float32Array
-  readonly secondMoment: Float32Array
+export interface TrainerState extends LearnerState {
   /** Parameters before the first update: what "moved" is measured against. */
   readonly initial: Float32Array
   readonly log: readonly LogRow[]

@@ -4,11 +4,11 @@ import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
 import { type Tensor, type TensorMap, tf } from '../../lm/tensor/tf.ts'
 import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
 import { type HostBatch, type HostTensor, upload } from '../../lm/training/batch.ts'
+import type { Objective } from '../../lm/training/objective.ts'
 import { policyGradient, reinforce, rewardWeighted } from '../../lm/training/objectives/policy-gradient.ts'
 import { type PreferenceLoss, preference } from '../../lm/training/objectives/preference.ts'
 import { supervised } from '../../lm/training/objectives/supervised.ts'
 import { tokenLogps } from '../../lm/training/token-logps.ts'
-import type { Objective } from '../../lm/training/trainer.ts'
 import { largestDifference, readReference } from './reference.ts'
 
 type Numbers = number[]

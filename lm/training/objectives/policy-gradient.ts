@@ -4,7 +4,7 @@
  */
 import { stopGradient } from '../../tensor/stop-gradient.ts'
 import { type Tensor, tf } from '../../tensor/tf.ts'
-import type { Objective } from '../trainer.ts'
+import type { Objective } from '../objective.ts'
 
 export interface PolicyGradientSettings {
   /** Importance ratio of each token, or of the whole sequence (the geometric mean of its tokens' ratios). */

@@ -7,7 +7,7 @@
  * ipo: 2310.12036. exo_pair: 2402.00856. nca_pair: 2402.05369. apo_zero, apo_down: 2408.06266. rpo: 2404.19733.
  */
 import { type Tensor, tf } from '../../tensor/tf.ts'
-import type { Objective } from '../trainer.ts'
+import type { Objective } from '../objective.ts'
 
 export const preferenceLosses = [
   'sigmoid',

@@ -1,7 +1,7 @@
 /** @file Next-token cross-entropy over counted tokens: the mean over the whole accumulated batch. */
 import { tf } from '../../tensor/tf.ts'
 import type { BatchLayout, HostBatch, Sequence } from '../batch.ts'
-import type { Objective } from '../trainer.ts'
+import type { Objective } from '../objective.ts'
 
 /**
  * `batch.shares` [slots]: each token's weight divided by the accumulated batch's total weight; `batch.counts`

@@ -1,14 +1,10 @@
 /** @file A training small enough for a test: an adapter of the tiny Qwen2 checkpoint on a dozen short sequences. */
 import { loadAdapter, loadModel, type Model } from '../../../lm/model/model.ts'
 import { type Sequence, tokenBatch } from '../../../lm/training/batch.ts'
+import type { Objective } from '../../../lm/training/objective.ts'
 import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
 import { type StartingAdapter, startingAdapter } from '../../../lm/training/train-adapter.ts'
-import type {
-  Objective,
-  TrainerContext,
-  TrainerSettings,
-  TrainingTask,
-} from '../../../lm/training/trainer.ts'
+import type { TrainerContext, TrainerSettings, TrainingTask } from '../../../lm/training/trainer.ts'
 import { referencePath } from '../reference.ts'
 
 /** The registered backend must be running. */

@@ -1,0 +1,22 @@
+/** @file What an objective is: from the scores of a micro-batch's labels to a loss and the numbers logged with it. */
+import type { Tensor, TensorMap } from '../tensor/tf.ts'
+import type { HostBatch } from './batch.ts'
+import type { LabelScores } from './forward.ts'
+
+/**
+ * Loss of a micro-batch as its share of the update's loss: shares add up to the loss of the accumulated batch.
+ * Metrics are scalars that add up likewise.
+ */
+export type Objective = (
+  scores: LabelScores,
+  batch: TensorMap,
+) => { readonly loss: Tensor; readonly metrics: TensorMap }
+
+export interface MicroBatch {
+  readonly arrays: HostBatch
+  readonly sequences: number
+  /** Padded length. */
+  readonly length: number
+  /** Real tokens in it, for the token rate. */
+  readonly tokens: number
+}
