@@ -1,11 +1,10 @@
 /** @file From a token batch to the log-probabilities of its labels. */
 import { causalAttention, type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
-import { tokenLogps } from './token-logps.ts'
+import { type TokenScores, tokenScores } from './token-scores.ts'
 
-export interface LabelScores {
-  /** log p of each label, [slots]; meaningless in padding slots. */
-  readonly logps: Tensor
+/** [slots]; meaningless in padding slots. */
+export interface LabelScores extends TokenScores {
   /** 1 where the label is the most probable token, [slots]. Carries no gradient. */
   readonly correct: Tensor
 }
@@ -29,7 +28,7 @@ export function scoreLabels(
   const scores = temperature === 1 ? raw : tf.div(raw, temperature)
   const best = tf.argMax(scores, -1)
   return {
-    logps: tokenLogps(scores, batch.labels!),
+    ...tokenScores(scores, batch.labels!),
     correct: tf.cast(tf.equal(best, batch.labels!), 'float32'),
   }
 }

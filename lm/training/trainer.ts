@@ -128,6 +128,7 @@ export async function train<Row>(
         grad_norm: update.gradientNorm,
         ...task.columns(update.metrics),
         tokens,
+        num_tokens: tokens + ((log.at(-1)?.num_tokens as number | undefined) ?? 0),
       })
       context.progress({ step, total, loss, tokensPerSecond: tokens / seconds })
       await endUpdate()

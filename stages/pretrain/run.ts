@@ -69,7 +69,7 @@ export async function pretrain({
       const extra = supervisedShares(arrays, slots, whole)
       return { arrays: { ...arrays, ...extra }, sequences: rows.length, length, tokens: slots.counted }
     },
-    columns: ({ accuracy }) => ({ mean_token_accuracy: accuracy! }),
+    columns: (metrics) => metrics,
   }
   const result = await train(
     config,

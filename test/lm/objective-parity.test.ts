@@ -8,7 +8,7 @@ import type { Objective } from '../../lm/training/objective.ts'
 import { policyGradient, reinforce, rewardWeighted } from '../../lm/training/objectives/policy-gradient.ts'
 import { type PreferenceLoss, preference } from '../../lm/training/objectives/preference.ts'
 import { supervised } from '../../lm/training/objectives/supervised.ts'
-import { tokenLogps } from '../../lm/training/token-logps.ts'
+import { tokenScores } from '../../lm/training/token-scores.ts'
 import { largestDifference, readReference } from './reference.ts'
 
 type Numbers = number[]
@@ -126,7 +126,7 @@ function evaluate(objective: Objective, logps: readonly number[], batch: HostBat
   const metrics: TensorMap = {}
   const run = jit(({ logps, ...arrays }: TensorMap) => {
     const { value, grad } = tf.valueAndGrad((logps: Tensor) => {
-      const outcome = objective({ logps, correct: tf.zerosLike(logps) }, arrays)
+      const outcome = objective({ logps, correct: tf.zerosLike(logps), entropy: tf.zerosLike(logps) }, arrays)
       for (const [name, tensor] of Object.entries(outcome.metrics)) metrics[name] = tf.keep(tensor)
       return outcome.loss as tf.Scalar
     })(logps!)
@@ -300,7 +300,7 @@ describe('supervised fine-tuning', () => {
     )
 
   it('token log-probabilities, with scores raised by 80', () => {
-    const run = jit(({ x, y }: { x: Tensor; y: Tensor }) => ({ logps: tokenLogps(x, y) }))
+    const run = jit(({ x, y }: { x: Tensor; y: Tensor }) => ({ logps: tokenScores(x, y).logps }))
     const ours = Array.from(run({ x: scores(), y: targets() }).logps.dataSync())
     expect(largestDifference(ours, token_logps.flat())).toBeLessThan(1e-5)
   })
@@ -311,8 +311,8 @@ describe('supervised fine-tuning', () => {
     const shares = tf.tensor1d(learned.map((each) => each / total))
     const run = jit(({ x, y, shares }: { x: Tensor; y: Tensor; shares: Tensor }) => {
       const { value, grad } = tf.valueAndGrad((x: Tensor) => {
-        const logps = tokenLogps(x, y)
-        const { loss } = supervised({ logps, correct: tf.zerosLike(logps) }, { shares, counts: shares })
+        const tokens = { ...tokenScores(x, y), correct: tf.zerosLike(shares) }
+        const { loss } = supervised(tokens, { shares, counts: shares })
         return loss as tf.Scalar
       })(x)
       return { loss: value as Tensor, gradient: grad }

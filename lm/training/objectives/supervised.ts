@@ -1,16 +1,38 @@
 /** @file Next-token cross-entropy over counted tokens: the mean over the whole accumulated batch. */
-import { tf } from '../../tensor/tf.ts'
+import { stopGradient } from '../../tensor/stop-gradient.ts'
+import { type TensorMap, tf } from '../../tensor/tf.ts'
 import type { BatchLayout, HostBatch, Sequence } from '../batch.ts'
+import type { LabelScores } from '../forward.ts'
 import type { Objective } from '../objective.ts'
 
 /**
  * `batch.shares` [slots]: each token's weight divided by the accumulated batch's total weight; `batch.counts`
  * [slots]: 1 divided by its number of counted tokens. Both are 0 in padding.
  */
-export const supervised: Objective = ({ logps, correct }, batch) => ({
-  loss: tf.neg(tf.sum(tf.mul(logps, batch.shares!))),
-  metrics: { accuracy: tf.sum(tf.mul(correct, batch.counts!)) },
+export const supervised: Objective = (scores, batch) => ({
+  loss: tf.neg(tf.sum(tf.mul(scores.logps, batch.shares!))),
+  metrics: tokenMeans(scores, batch),
 })
+
+/**
+ * Dynamic fine-tuning (arXiv 2508.05629): each token's loss times its own probability, which carries no gradient.
+ * Reads what `supervised` reads.
+ */
+export const dynamicFineTuning: Objective = (scores, batch) => {
+  const probabilities = stopGradient(tf.exp(scores.logps))
+  return {
+    loss: tf.neg(tf.sum(tf.mul(tf.mul(scores.logps, probabilities), batch.shares!))),
+    metrics: tokenMeans(scores, batch),
+  }
+}
+
+/** Means over the counted tokens of the accumulated batch, whatever they weigh in the loss. */
+function tokenMeans({ correct, entropy }: LabelScores, batch: TensorMap): TensorMap {
+  return {
+    mean_token_accuracy: tf.sum(tf.mul(correct, batch.counts!)),
+    entropy: tf.sum(tf.mul(entropy, batch.counts!)),
+  }
+}
 
 /** The arrays that `supervised` reads besides those of `tokenBatch`. */
 export function supervisedShares(

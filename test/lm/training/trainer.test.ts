@@ -61,6 +61,7 @@ describe('an update', () => {
     expect(log.map(({ learning_rate }) => learning_rate)).toEqual([0, 0.5e-3, 1e-3, 0.75e-3, 0.5e-3, 0.25e-3])
     const tokens = sequences(12).reduce((sum, { ids }) => sum + ids.length, 0)
     expect(log.slice(0, 3).reduce((sum, row) => sum + (row.tokens as number), 0)).toBe(tokens)
+    expect(log.at(-1)!.num_tokens).toBe(2 * tokens)
     for (const row of log) expect(row.grad_norm).toBeGreaterThan(0)
   })
 
@@ -84,7 +85,7 @@ describe('an update', () => {
     for (const batchSize of [1, 2, 4]) {
       const many = await train({ ...whole, batchSize, accumulation: 8 / batchSize }, task)
       many.log.forEach((row, index) => {
-        for (const name of ['loss', 'grad_norm', 'accuracy']) {
+        for (const name of ['loss', 'grad_norm', 'mean_token_accuracy', 'entropy']) {
           const expected = one.log[index]![name] as number
           expect(Math.abs((row[name] as number) - expected) / Math.max(expected, 1e-3), name).toBeLessThan(
             1e-6,
