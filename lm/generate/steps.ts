@@ -92,6 +92,11 @@ export class DecodingSteps {
     return scores
   }
 
+  /** Graphs compiled so far. */
+  get traces(): number {
+    return [...this.#compiled.values()].reduce((sum, { traces }) => sum + traces, 0)
+  }
+
   dispose(): void {
     for (const run of this.#compiled.values()) run.dispose()
     this.#compiled.clear()

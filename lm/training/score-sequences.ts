@@ -1,4 +1,7 @@
-/** @file Log-probabilities of given completions under a policy that stands still: references and old policies. */
+/**
+ * @file Log-probabilities of given completions under a policy, without gradients: those of references and of old
+ * policies.
+ */
 import type { DecoderParameters } from '../model/decoder.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type TensorMap, tf } from '../tensor/tf.ts'
@@ -10,7 +13,63 @@ export interface ScoringHooks {
   progress(done: number, total: number): void
 }
 
-/** For each sequence, the log-probability of each of its counted tokens, in order. */
+/** Scores with one policy, call after call: what is compiled for a shape once serves until it is disposed. */
+export class SequenceScorer {
+  readonly #parameters: DecoderParameters
+  readonly #batchSize: number
+  readonly #temperature: number
+  /** One for each number of sequences: it is no tensor's shape. */
+  readonly #compiled = new Map<number, Jitted<TensorMap, TensorMap>>()
+
+  constructor(parameters: DecoderParameters, batchSize: number, temperature: number) {
+    this.#parameters = parameters
+    this.#batchSize = batchSize
+    this.#temperature = temperature
+  }
+
+  /** For each sequence, the log-probability of each of its counted tokens, in order. */
+  async score(sequences: readonly Sequence[], hooks: ScoringHooks): Promise<Float32Array[]> {
+    const results: Float32Array[] = new Array(sequences.length)
+    const order = sequences
+      .map((_, index) => index)
+      .sort((a, b) => sequences[a]!.ids.length - sequences[b]!.ids.length)
+    for (let start = 0; start < order.length; start += this.#batchSize) {
+      const chosen = order.slice(start, start + this.#batchSize)
+      const logps = this.#scoreBatch(chosen.map((index) => sequences[index]!))
+      chosen.forEach((index, row) => {
+        results[index] = logps[row]!
+      })
+      hooks.progress(Math.min(start + this.#batchSize, order.length), order.length)
+      await new Promise((resolve) => setImmediate(resolve))
+      hooks.signal.throwIfAborted()
+    }
+    return results
+  }
+
+  dispose(): void {
+    for (const run of this.#compiled.values()) run.dispose()
+    this.#compiled.clear()
+  }
+
+  #scoreBatch(sequences: readonly Sequence[]): Float32Array[] {
+    const { arrays, layout, length } = tokenBatch(sequences)
+    const run = this.#compiled.get(sequences.length) ?? this.#compile(sequences.length)
+    this.#compiled.set(sequences.length, run)
+    const tensors = upload({ ...arrays, ...causalArrays(this.#parameters.config, length) })
+    const { logps } = run(tensors)
+    const values = logps!.dataSync() as Float32Array
+    tf.dispose([...Object.values(tensors), logps!])
+    return layout.spans.map(({ start, count }) => values.slice(start, start + count))
+  }
+
+  #compile(rows: number): Jitted<TensorMap, TensorMap> {
+    return jit((batch: TensorMap) => ({
+      logps: scoreLabels(this.#parameters, batch, rows, this.#temperature).logps,
+    }))
+  }
+}
+
+/** The scores of a policy that is asked once; see `SequenceScorer`. */
 export async function scoreSequences(
   parameters: DecoderParameters,
   sequences: readonly Sequence[],
@@ -18,35 +77,10 @@ export async function scoreSequences(
   temperature: number,
   hooks: ScoringHooks,
 ): Promise<Float32Array[]> {
-  const results: Float32Array[] = new Array(sequences.length)
-  const order = sequences
-    .map((_, index) => index)
-    .sort((a, b) => sequences[a]!.ids.length - sequences[b]!.ids.length)
-  const compiled = new Map<number, Jitted<TensorMap, TensorMap>>()
+  const scorer = new SequenceScorer(parameters, batchSize, temperature)
   try {
-    for (let start = 0; start < order.length; start += batchSize) await scoreBatch(start)
+    return await scorer.score(sequences, hooks)
   } finally {
-    for (const run of compiled.values()) run.dispose()
-  }
-  return results
-
-  async function scoreBatch(start: number): Promise<void> {
-    const chosen = order.slice(start, start + batchSize)
-    const { arrays, layout, length } = tokenBatch(chosen.map((index) => sequences[index]!))
-    const rows = chosen.length
-    const run =
-      compiled.get(rows) ??
-      jit((batch: TensorMap) => ({ logps: scoreLabels(parameters, batch, rows, temperature).logps }))
-    compiled.set(rows, run)
-    const tensors = upload({ ...arrays, ...causalArrays(parameters.config, length) })
-    const { logps } = run(tensors)
-    const values = logps!.dataSync() as Float32Array
-    layout.spans.forEach(({ start: first, count }, row) => {
-      results[chosen[row]!] = values.slice(first, first + count)
-    })
-    tf.dispose([...Object.values(tensors), logps!])
-    hooks.progress(Math.min(start + batchSize, order.length), order.length)
-    await new Promise((resolve) => setImmediate(resolve))
-    hooks.signal.throwIfAborted()
+    scorer.dispose()
   }
 }

@@ -1,5 +1,6 @@
 /** @file Micro-batches of scored completions for the clipped policy gradient. */
 import { type BatchLayout, type HostTensor, membership, tokenBatch } from '../../lm/training/batch.ts'
+import type { MicroBatch } from '../../lm/training/objective.ts'
 import {
   type PolicyGradientSettings,
   policyGradient,
@@ -33,28 +34,69 @@ function perSlot(layout: BatchLayout, value: (sequence: number, token: number) =
   return { shape: [layout.slots], data }
 }
 
+/** The accumulated batch that a micro-batch is a part of, as far as its loss depends on it. */
+export interface Whole {
+  readonly sequences: number
+  /** Tokens that count. */
+  readonly tokens: number
+}
+
+function counts({ finished }: Sample, { maskTruncated }: PolicyTaskSettings): boolean {
+  return finished || !maskTruncated
+}
+
+export function countedTokens(samples: readonly Sample[], settings: PolicyTaskSettings): number {
+  return samples.reduce((sum, sample) => sum + (counts(sample, settings) ? tokens(sample) : 0), 0)
+}
+
 /** What each token's loss counts for in the loss of the accumulated batch, by sequence of `part`. */
-function tokenWeights(part: readonly Sample[], whole: readonly Sample[], settings: PolicyTaskSettings) {
-  const counts = (sample: Sample) => !settings.maskTruncated || sample.finished
-  const countedTokens = (samples: readonly Sample[]) =>
-    samples.reduce((sum, sample) => sum + (counts(sample) ? tokens(sample) : 0), 0)
-  const ofWhole = Math.max(1, countedTokens(whole))
-  const ofPart = Math.max(1, countedTokens(part))
+function tokenWeights(part: readonly Sample[], whole: Whole, settings: PolicyTaskSettings) {
+  const ofWhole = Math.max(1, whole.tokens)
+  const ofPart = Math.max(1, countedTokens(part, settings))
   const weight = (sample: Sample): number => {
     switch (settings.aggregation) {
       case 'grpo':
-        return 1 / (whole.length * Math.max(1, tokens(sample)))
+        return 1 / (whole.sequences * Math.max(1, tokens(sample)))
       case 'bnpo':
-        return part.length / whole.length / ofPart
+        return part.length / whole.sequences / ofPart
       case 'dr_grpo':
-        return 1 / (whole.length * settings.maxCompletionLength)
+        return 1 / (whole.sequences * settings.maxCompletionLength)
       case 'dapo':
         return 1 / ofWhole
     }
   }
   return part.map((sample) =>
-    counts(sample) ? { aggregation: weight(sample), share: 1 / ofWhole } : { aggregation: 0, share: 0 },
+    counts(sample, settings)
+      ? { aggregation: weight(sample), share: 1 / ofWhole }
+      : { aggregation: 0, share: 0 },
   )
+}
+
+/** The arrays that `policyGradient` reads. */
+export function policyBatch(part: readonly Sample[], whole: Whole, settings: PolicyTaskSettings): MicroBatch {
+  const { arrays, layout, length } = tokenBatch(part.map(({ sequence }) => sequence))
+  const weights = tokenWeights(part, whole, settings)
+  const members = membership(layout)
+  const averaging = members.data.map((member, index) => {
+    const { count } = layout.spans[Math.floor(index / layout.slots)]!
+    return member / Math.max(1, count)
+  })
+  return {
+    arrays: {
+      ...arrays,
+      membership: members,
+      averaging: { shape: members.shape, data: averaging },
+      advantages: perSlot(layout, (row) => part[row]!.advantage),
+      old: perSlot(layout, (row, token) => part[row]!.old?.[token] ?? 0),
+      hasOld: perSlot(layout, (row) => (part[row]!.old === undefined ? 0 : 1)),
+      reference: perSlot(layout, (row, token) => part[row]!.reference?.[token] ?? 0),
+      aggregation: perSlot(layout, (row) => weights[row]!.aggregation),
+      tokenShare: perSlot(layout, (row) => weights[row]!.share),
+    },
+    sequences: part.length,
+    length,
+    tokens: part.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
+  }
 }
 
 export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings): TrainingTask<Sample> {
@@ -62,31 +104,8 @@ export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings
     rows,
     objective: policyGradient(settings),
     lengthOf: ({ sequence }) => sequence.ids.length,
-    collate: (part, whole) => {
-      const { arrays, layout, length } = tokenBatch(part.map(({ sequence }) => sequence))
-      const weights = tokenWeights(part, whole, settings)
-      const members = membership(layout)
-      const averaging = members.data.map((member, index) => {
-        const { count } = layout.spans[Math.floor(index / layout.slots)]!
-        return member / Math.max(1, count)
-      })
-      return {
-        arrays: {
-          ...arrays,
-          membership: members,
-          averaging: { shape: members.shape, data: averaging },
-          advantages: perSlot(layout, (row) => part[row]!.advantage),
-          old: perSlot(layout, (row, token) => part[row]!.old?.[token] ?? 0),
-          hasOld: perSlot(layout, (row) => (part[row]!.old === undefined ? 0 : 1)),
-          reference: perSlot(layout, (row, token) => part[row]!.reference?.[token] ?? 0),
-          aggregation: perSlot(layout, (row) => weights[row]!.aggregation),
-          tokenShare: perSlot(layout, (row) => weights[row]!.share),
-        },
-        sequences: part.length,
-        length,
-        tokens: part.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
-      }
-    },
+    collate: (part, whole) =>
+      policyBatch(part, { sequences: whole.length, tokens: countedTokens(whole, settings) }, settings),
     columns: (metrics) => metrics,
   }
 }
