@@ -1,12 +1,17 @@
 /** @file From a token batch to the log-probabilities of its labels. */
 import { causalAttention, type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
+import { detached } from '../tensor/stop-gradient.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { type TokenScores, tokenScores } from './token-scores.ts'
 
-/** [slots]; meaningless in padding slots. */
+/** [slots]; meaningless in padding slots. What is a function reads the whole vocabulary once more. */
 export interface LabelScores extends TokenScores {
   /** 1 where the label is the most probable token, [slots]. Carries no gradient. */
   readonly correct: Tensor
+  /** log sum_v p_v^2: the log of the probability that the policy's own choices have on average, [slots]. Carries no gradient. */
+  logSumSquares(): Tensor
+  /** Mean score over the vocabulary, [slots]. Carries no gradient. */
+  meanScore(): Tensor
 }
 
 /**
@@ -30,5 +35,7 @@ export function scoreLabels(
   return {
     ...tokenScores(scores, batch.labels!),
     correct: tf.cast(tf.equal(best, batch.labels!), 'float32'),
+    logSumSquares: () => detached(scores, (x) => tf.logSumExp(tf.mul(tf.logSoftmax(x), 2), -1)),
+    meanScore: () => detached(scores, (x) => tf.mean(x, -1)),
   }
 }

@@ -1,4 +1,5 @@
 /** @file Log-probabilities of given tokens, in float32: x_y - logsumexp(x), and the entropy beside them. */
+import { detached } from '../tensor/stop-gradient.ts'
 import { type Tensor, tf } from '../tensor/tf.ts'
 
 export interface TokenScores {
@@ -25,5 +26,6 @@ export function tokenScores(scores: Tensor, labels: Tensor): TokenScores {
         tf.mul(tf.sub(hot(), tf.exp(saved[0]!)), tf.expandDims(dy, -1)),
     }
   })
-  return { logps: compute(scores), entropy: tf.neg(tf.sum(tf.mul(tf.exp(logSoftmax), logSoftmax), -1)) }
+  const entropyOf = () => tf.neg(tf.sum(tf.mul(tf.exp(logSoftmax), logSoftmax), -1))
+  return { logps: compute(scores), entropy: detached(scores, entropyOf) }
 }

@@ -4,6 +4,7 @@ import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
 import { type Tensor, type TensorMap, tf } from '../../lm/tensor/tf.ts'
 import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
 import { type HostBatch, type HostTensor, upload } from '../../lm/training/batch.ts'
+import type { LabelScores } from '../../lm/training/forward.ts'
 import type { Objective } from '../../lm/training/objective.ts'
 import { policyGradient, reinforce, rewardWeighted } from '../../lm/training/objectives/policy-gradient.ts'
 import { type PreferenceLoss, preference } from '../../lm/training/objectives/preference.ts'
@@ -121,12 +122,18 @@ const identity = (size: number) =>
   )
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
 
+/** What a model would say of labels whose log-probabilities are given: nothing else is known of them. */
+function labelScores(logps: Tensor): LabelScores {
+  const none = () => tf.zerosLike(logps)
+  return { logps, correct: none(), entropy: none(), logSumSquares: none, meanScore: none }
+}
+
 /** Loss, gradient with respect to the log-probabilities and metrics, through one compiled graph as in training. */
 function evaluate(objective: Objective, logps: readonly number[], batch: HostBatch) {
   const metrics: TensorMap = {}
   const run = jit(({ logps, ...arrays }: TensorMap) => {
     const { value, grad } = tf.valueAndGrad((logps: Tensor) => {
-      const outcome = objective({ logps, correct: tf.zerosLike(logps), entropy: tf.zerosLike(logps) }, arrays)
+      const outcome = objective(labelScores(logps), arrays)
       for (const [name, tensor] of Object.entries(outcome.metrics)) metrics[name] = tf.keep(tensor)
       return outcome.loss as tf.Scalar
     })(logps!)
@@ -311,8 +318,8 @@ describe('supervised fine-tuning', () => {
     const shares = tf.tensor1d(learned.map((each) => each / total))
     const run = jit(({ x, y, shares }: { x: Tensor; y: Tensor; shares: Tensor }) => {
       const { value, grad } = tf.valueAndGrad((x: Tensor) => {
-        const tokens = { ...tokenScores(x, y), correct: tf.zerosLike(shares) }
-        const { loss } = supervised(tokens, { shares, counts: shares })
+        const tokens = tokenScores(x, y)
+        const { loss } = supervised({ ...labelScores(tokens.logps), ...tokens }, { shares, counts: shares })
         return loss as tf.Scalar
       })(x)
       return { loss: value as Tensor, gradient: grad }
