@@ -6,6 +6,7 @@ import { recallWorkflow, rememberWorkflow, type WorkflowOrigin } from '../plan/w
 import type { Catalog } from '../stage/catalog.ts'
 import { loadCatalog } from '../stage/load-catalog.ts'
 import type { LoadedWorkflow } from '../workflow/load.ts'
+import { stagePathsIn } from '../workflow/stage-paths.ts'
 import { suggestionHint } from '../workflow/suggest.ts'
 import type { Workflow } from '../workflow/workflow.ts'
 import type { Invocation } from './command.ts'
@@ -37,7 +38,7 @@ export async function openWorkflow(
     return undefined
   }
   const sourceOf = (path: string) => (path === file ? source.text : undefined)
-  const { catalog, diagnostics: catalogFaults } = await loadCatalog(project)
+  const { catalog, diagnostics: catalogFaults } = await loadCatalog(project, stagePathsIn(source.text))
   const origin = { project, file, source: source.text, catalog, params: params.values, set: set.values }
   const { workflow, diagnostics } = await readOrRecall(origin, catalogFaults.length === 0)
   const all = [...catalogFaults, ...diagnostics]

@@ -11,32 +11,51 @@ export interface PluginFile {
   readonly origin: 'project' | 'flow'
 }
 
+export interface StageFile extends PluginFile {
+  readonly folder: string
+  /** What `uses` calls it, where that is its folder's path: `./experiments/my-stage`. */
+  readonly path?: string
+}
+
 export interface PluginFiles {
   /** `stages/<name>/index.ts`, with the folder's name. */
-  readonly stages: readonly (PluginFile & { readonly folder: string })[]
+  readonly stages: readonly StageFile[]
   /** `stages/artifacts/*.ts`. */
   readonly artifacts: readonly PluginFile[]
   /** `stages/<name>/command.ts`, with the folder's name. */
   readonly commands: readonly (PluginFile & { readonly folder: string })[]
 }
 
-/** Flow's own come first; a project that is Flow itself is looked at once. */
-export function discoverPlugins(project: string): PluginFiles {
+/**
+ * Flow's own come first; a project that is Flow itself is looked at once.
+ * @param paths folders of further stages, relative to the project: `./experiments/my-stage`
+ */
+export function discoverPlugins(project: string, paths: readonly string[] = []): PluginFiles {
   const projectRoot = fs.realpathSync(project)
   const places = [{ root: flowRoot, origin: 'flow' as const }]
   const all =
     projectRoot === flowRoot ? places : [...places, { root: projectRoot, origin: 'project' as const }]
   const found = all.map(({ root, origin }) => discoverIn(root, origin))
   return {
-    stages: found.flatMap(({ stages }) => stages),
+    stages: [
+      ...found.flatMap(({ stages }) => stages),
+      ...paths.flatMap((path) => stageAt(projectRoot, path)),
+    ],
     artifacts: found.flatMap(({ artifacts }) => artifacts),
     commands: found.flatMap(({ commands }) => commands),
   }
 }
 
+function stageAt(root: string, at: string): StageFile[] {
+  const folder = path.join(root, at)
+  if (!entriesOf(folder).includes('index.ts')) return []
+  const file = path.join(folder, 'index.ts')
+  return [{ file, root, origin: 'project', folder: path.basename(folder), path: at }]
+}
+
 function discoverIn(root: string, origin: 'project' | 'flow'): PluginFiles {
   const stagesFolder = path.join(root, 'stages')
-  const stages: (PluginFile & { folder: string })[] = []
+  const stages: StageFile[] = []
   const commands: (PluginFile & { folder: string })[] = []
   for (const folder of entriesOf(stagesFolder)) {
     if (folder === 'artifacts') continue

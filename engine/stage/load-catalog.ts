@@ -18,7 +18,7 @@ import {
   readArtifact,
   readStage,
 } from './declaration.ts'
-import { discoverPlugins, type PluginFile } from './discover.ts'
+import { discoverPlugins, type PluginFile, type StageFile } from './discover.ts'
 import { workerEntry } from './worker-entry.ts'
 
 /** What one plugin file declares. */
@@ -28,7 +28,7 @@ interface Declared {
 }
 
 interface Plugin {
-  readonly file: PluginFile
+  readonly file: PluginFile & Pick<StageFile, 'path'>
   readonly module: CompiledModule
   readonly declared: Declared
 }
@@ -38,10 +38,14 @@ const manifestVersion = 1
 
 /**
  * @param project Absolute path of the project's root.
+ * @param paths Folders of further stages, relative to it; each is known by its path.
  * @returns Everything that could be loaded; each plugin that could not is a diagnostic.
  */
-export async function loadCatalog(project: string): Promise<{ catalog: Catalog; diagnostics: Diagnostic[] }> {
-  const found = discoverPlugins(project)
+export async function loadCatalog(
+  project: string,
+  paths: readonly string[] = [],
+): Promise<{ catalog: Catalog; diagnostics: Diagnostic[] }> {
+  const found = discoverPlugins(project, paths)
   const files = [...found.artifacts, ...found.stages]
   const diagnostics: Diagnostic[] = []
   const report = (file: PluginFile, fault: Fault) => {
@@ -128,7 +132,8 @@ function collectStages(
     const { stage } = declared
     if (stage === undefined) continue
     const faults: Fault[] = []
-    if (stages.has(stage.name)) {
+    const name = file.path ?? stage.name
+    if (stages.has(name)) {
       const hint = 'rename the folder and the stage: a project cannot replace what comes with Flow'
       faults.push({ code: 'duplicate-stage', message: `Flow has a stage '${stage.name}' of its own`, hint })
     }
@@ -143,7 +148,7 @@ function collectStages(
       for (const type of types)
         if (!artifacts.has(type)) faults.push(unknownType(`${what} has`, type, artifacts))
     }
-    if (faults.length === 0) stages.set(stage.name, { ...stage, origin: file.origin, module })
+    if (faults.length === 0) stages.set(name, { ...stage, name, origin: file.origin, module })
     else for (const fault of faults) report(file, fault)
   }
   return stages

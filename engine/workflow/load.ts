@@ -116,7 +116,9 @@ function findStage(
   if (uses?.kind !== 'scalar' || typeof uses.value !== 'string' || uses.value === '') return undefined
   const stage = catalog.stages.get(uses.value)
   if (stage === undefined && uses.templates.length === 0) {
-    const hint = suggestionHint(uses.value, [...catalog.stages.keys()].sort(), 'installed stages')
+    const hint = uses.value.startsWith('./')
+      ? 'a stage named by its path is a folder in the project with an `index.ts`'
+      : suggestionHint(uses.value, [...catalog.stages.keys()].sort(), 'installed stages')
     faults.add(uses.spot, 'unknown-stage', `there is no stage \`${uses.value}\``, hint)
   }
   return stage

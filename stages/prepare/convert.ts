@@ -21,8 +21,12 @@ export const prepareParams = Type.Object({
     ['auto', ...FORMATS.map((format) => format.name)].map((name) => Type.Literal(name)),
     { default: 'auto', description: 'Format of the file; `auto` tells it from the fields of the first rows' },
   ),
+  skip: Type.Integer({ default: 0, minimum: 0, description: 'Leave out so many rows at the beginning' }),
   limit: Type.Integer({ default: 0, minimum: 0, description: 'Take at most this many rows; 0 takes all' }),
-  shuffle: Type.Boolean({ default: false, description: 'Put the rows into random order before the limit' }),
+  shuffle: Type.Boolean({
+    default: false,
+    description: 'Put the rows into random order before some are taken',
+  }),
   seed: Type.Integer({ default: 0, description: 'Of the shuffling' }),
   tolerance: Type.Number({
     default: 0,
@@ -43,6 +47,7 @@ export const datasetInput = {
 
 interface Settings {
   readonly format: string
+  readonly skip: number
   readonly limit: number
   readonly shuffle: boolean
   readonly seed: number
@@ -67,7 +72,7 @@ export async function convertDataset({ file, output, target, settings, report }:
   const raw = readRows(file)
   const format = formatOf(raw.rows, file, settings.format)
   const order = settings.shuffle ? createRandom(`prepare/${settings.seed}`).shuffle(raw.rows) : raw.rows
-  const taken = settings.limit === 0 ? order : order.slice(0, settings.limit)
+  const taken = order.slice(settings.skip, settings.limit === 0 ? undefined : settings.skip + settings.limit)
   const converted = convertRows(format, taken, target, { preference: settings.preference })
 
   // A line that is no JSON at all counts even where the limit would not have reached it: its place in the order

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadCatalog } from '../../engine/stage/load-catalog.ts'
 import { loadWorkflow } from '../../engine/workflow/load.ts'
+import { stagePathsIn } from '../../engine/workflow/stage-paths.ts'
 
 const root = join(import.meta.dirname, '../..')
 const files = readdirSync(join(root, 'workflows')).filter((name) => name.endsWith('.yaml'))
@@ -13,7 +14,7 @@ describe.each(files)('workflows/%s', (name) => {
   const source = readFileSync(join(root, file), 'utf8')
 
   it('fits the installed stages', async () => {
-    const { catalog, diagnostics } = await loadCatalog(root)
+    const { catalog, diagnostics } = await loadCatalog(root, stagePathsIn(source))
     expect(diagnostics).toEqual([])
     const loaded = loadWorkflow({ file, source, catalog, fileExists: () => true })
     expect(loaded.diagnostics).toEqual([])
