@@ -24,8 +24,8 @@ export interface LineChartOptions {
   readonly smoothed?: boolean
 }
 
-const width = 520
-const height = 250
+export const width = 520
+export const height = 250
 const frame = { left: 52, right: 16, top: 14, bottom: 38 }
 /** More points than this are thinned, so that a long run does not make a heavy page. */
 const maxPoints = 600
@@ -59,7 +59,27 @@ ${thin(series.points, maxMarkers).map(
 )}</g>`
 }
 
+/** The chart with its title and, for several series, their legend. */
 export function lineChart(options: LineChartOptions): Markup {
+  return html`<figure class="chart">
+<figcaption>${options.title}</figcaption>
+${
+  options.series.length > 1 &&
+  html`<p class="legend" aria-hidden="true">${options.series.map(
+    (series, index) => html`<span class="key series-${index + 1}">${series.name}</span>`,
+  )}</p>`
+}
+${lineDrawing(options)}</figure>`
+}
+
+/**
+ * The drawing alone: one `<svg>` element.
+ * @param place where it stands within another one
+ */
+export function lineDrawing(
+  options: LineChartOptions,
+  place?: { readonly x: number; readonly y: number },
+): Markup {
   const points = options.series.flatMap((series) => series.points)
   const smoothed = options.smoothed ?? true
   const xs = points.map((point) => point.x)
@@ -75,15 +95,8 @@ export function lineChart(options: LineChartOptions): Markup {
       ? `${series.name} from ${formatNumber(first.y)} to ${formatNumber(last.y)}`
       : series.name
   })
-  return html`<figure class="chart">
-<figcaption>${options.title}</figcaption>
-${
-  options.series.length > 1 &&
-  html`<p class="legend" aria-hidden="true">${options.series.map(
-    (series, index) => html`<span class="key series-${index + 1}">${series.name}</span>`,
-  )}</p>`
-}
-<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}: ${ends.join('; ')} over ${options.xLabel} ${xDomain[0]} to ${xDomain[1]}">
+  const placed = place && html`x="${place.x}" y="${place.y}" width="${width}" height="${height}" `
+  return html`<svg ${placed}viewBox="0 0 ${width} ${height}" role="img" aria-label="${options.title}: ${ends.join('; ')} over ${options.xLabel} ${xDomain[0]} to ${xDomain[1]}">
 <g class="grid">${ticks(yDomain[0], yDomain[1], 5).map(
     (tick) =>
       html`<line x1="${frame.left}" x2="${width - frame.right}" y1="${y(tick).toFixed(1)}" y2="${y(tick).toFixed(1)}"/><text x="${frame.left - 8}" y="${(y(tick) + 4).toFixed(1)}" text-anchor="end">${formatNumber(tick)}</text>`,
@@ -95,5 +108,5 @@ ${
         html`<text x="${x(tick).toFixed(1)}" y="${height - frame.bottom + 18}" text-anchor="middle">${formatNumber(tick)}</text>`,
     )}<line x1="${frame.left}" x2="${width - frame.right}" y1="${height - frame.bottom}" y2="${height - frame.bottom}"/><text class="axis-label" x="${(frame.left + width - frame.right) / 2}" y="${height - 4}" text-anchor="middle">${options.xLabel}</text></g>
 ${options.series.map((series, index) => drawSeries(series, index, x, y, smoothed))}
-</svg></figure>`
+</svg>`
 }
