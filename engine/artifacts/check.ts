@@ -23,9 +23,11 @@ export async function checkArtifact(
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
     throw error
   })
-  if (found === undefined) return [{ message: `there is no ${kind}` }]
-  if (kind === 'folder' ? !found.isDirectory() : !found.isFile()) {
-    return [{ message: `is not a ${kind}`, hint: `a value of type '${type}' is a ${kind}` }]
+  const wanted = kind === 'either' ? 'file or folder' : kind
+  if (found === undefined) return [{ message: `there is no ${wanted}` }]
+  const fits = { file: found.isFile(), folder: found.isDirectory() }
+  if (kind === 'either' ? !fits.file && !fits.folder : !fits[kind]) {
+    return [{ message: `is not a ${wanted}`, hint: `a value of type '${type}' is a ${wanted}` }]
   }
   for (const general of lineage(catalog, type).reverse()) {
     const faults: ArtifactFault[] = []
@@ -60,7 +62,8 @@ function lineage(catalog: Catalog, type: string): string[] {
   return types
 }
 
-async function definitionOf(catalog: Catalog, type: string): Promise<ArtifactDefinition> {
+/** The definition behind a manifest; loads its code. */
+export async function definitionOf(catalog: Catalog, type: string): Promise<ArtifactDefinition> {
   const { module } = manifestOf(catalog, type)
   const among = module === undefined ? genericArtifacts : artifactsOf(await importModule(module))
   const definition = among.find(({ name }) => name === type)

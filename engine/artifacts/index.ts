@@ -1,2 +1,9 @@
 /** @file Public surface for artifact authors: `import { defineArtifact } from 'flow/artifacts'`. */
-export { type ArtifactDefinition, type ArtifactFault, defineArtifact } from './define.ts'
+export {
+  type ArtifactDefinition,
+  type ArtifactFault,
+  type ArtifactKind,
+  defineArtifact,
+  type FetchContext,
+  type RemoteSource,
+} from './define.ts'

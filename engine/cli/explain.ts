@@ -1,5 +1,6 @@
 /** @file `flow explain NODE [WORKFLOW]`: why a node runs or is reused, down to the preimage of its key. */
 import { resolve } from 'node:path'
+import { RemoteValues } from '../artifacts/remote-values.ts'
 import { explainDifference } from '../fingerprint/explain-difference.ts'
 import type { KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey, JsonObject, NodeId } from '../identity.ts'
@@ -47,10 +48,18 @@ export const explainCommand: CliCommand = {
     }
     const opened = await openWorkflow(invocation, file)
     if (opened === undefined) return exitCode.invalid
-    const { workflow, sourceOf } = opened
+    const { workflow, catalog, sourceOf } = opened
     const store = await Store.open(flowFolder)
     try {
-      const request = { project, workflow, store, selection: { until: name }, refresh: 'none' } as const
+      const remotes = new RemoteValues(catalog)
+      const request = {
+        project,
+        workflow,
+        store,
+        remotes,
+        selection: { until: name },
+        refresh: 'none',
+      } as const
       const { prepared, diagnostics } = await prepareRun({ ...request, checkDestinations: false })
       if (prepared === undefined) {
         reportDiagnostics(diagnostics, { json, sourceOf })

@@ -1,5 +1,6 @@
 /** @file `flow plan WORKFLOW` */
 import { resolve } from 'node:path'
+import { RemoteValues } from '../artifacts/remote-values.ts'
 import { type Plan, planWorkflow } from '../plan/plan.ts'
 import { prepareRun } from '../plan/prepare.ts'
 import { Store } from '../store/store.ts'
@@ -25,11 +26,12 @@ export const planCommand: CliCommand = {
     if (opened === undefined) return exitCode.invalid
     const store = await Store.open(resolve(project, '.flow'))
     try {
-      const { workflow, sourceOf } = opened
+      const { workflow, catalog, sourceOf } = opened
       const request = {
         project,
         workflow,
         store,
+        remotes: new RemoteValues(catalog),
         selection: selectionOf(options),
         refresh: refreshOf(options),
       }

@@ -1,5 +1,6 @@
 /** @file `flow run WORKFLOW` */
 import { resolve } from 'node:path'
+import { RemoteValues } from '../artifacts/remote-values.ts'
 import type { Diagnostic } from '../diagnostic.ts'
 import { prepareRun } from '../plan/prepare.ts'
 import { runWorkflow } from '../run/run-workflow.ts'
@@ -68,6 +69,7 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
         project,
         workflow,
         store,
+        remotes: new RemoteValues(catalog),
         selection: selectionOf(options),
         refresh: refreshOf(options),
       }

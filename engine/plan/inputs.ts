@@ -1,6 +1,7 @@
 /** @file The inputs of a node by content: a user's own files through the stat cache, others from what wrote them. */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import type { RemoteValues } from '../artifacts/remote-values.ts'
 import type { InputHashes } from '../fingerprint/key.ts'
 import type { ContentHash, NodeId } from '../identity.ts'
 import type { ActionRecord, Store } from '../store/store.ts'
@@ -20,17 +21,18 @@ export function inputSources(
   )
 }
 
-/** All nodes that the inputs come from must be in `outputs`. */
+/** All nodes that the inputs come from must be in `outputs`, and what they take from elsewhere on this machine. */
 export async function hashInputs(question: {
   readonly project: string
   readonly node: WorkflowNode
   readonly store: Store
   readonly outputs: ReadonlyMap<NodeId, NodeOutputs>
+  readonly remotes: RemoteValues
 }): Promise<InputHashes> {
-  const { project, node, store, outputs } = question
+  const { project, node, store, outputs, remotes } = question
   const hashOf = async (source: InputSource): Promise<ContentHash> => {
     if (source.kind === 'node') return outputOf(outputs, source).hash
-    return (await hashFile(store, resolve(project, source.path))).hash
+    return (await hashFile(store, await ownPath(project, source, remotes))).hash
   }
   const hashes = await Promise.all(
     Object.entries(node.inputs).map(
@@ -38,6 +40,27 @@ export async function hashInputs(question: {
     ),
   )
   return Object.fromEntries(hashes)
+}
+
+/** Absolute path of a value that no node writes. */
+export async function ownPath(
+  project: string,
+  source: Exclude<InputSource, { kind: 'node' }>,
+  remotes: RemoteValues,
+): Promise<string> {
+  if (source.kind === 'file') return resolve(project, source.path)
+  const path = await remotes.find(source)
+  if (path === undefined) throw new Error(`${source.text} is read before it was fetched`)
+  return path
+}
+
+/** What the node takes from elsewhere and is not on this machine yet, as written. */
+export async function absentRemotes(node: WorkflowNode, remotes: RemoteValues): Promise<string[]> {
+  const absent = new Set<string>()
+  for (const { source } of inputSources(node)) {
+    if (source.kind === 'remote' && (await remotes.find(source)) === undefined) absent.add(source.text)
+  }
+  return [...absent]
 }
 
 /** Of a user's own file or folder. Rejects as `stat` does where there is none. */

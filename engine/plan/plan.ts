@@ -2,13 +2,13 @@
 import type { KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey, NodeId } from '../identity.ts'
 import { decide, isRefreshed } from './decide.ts'
-import { hashInputs, type NodeOutputs } from './inputs.ts'
+import { absentRemotes, hashInputs, type NodeOutputs } from './inputs.ts'
 import type { PreparedRun, RunRequest } from './prepare.ts'
 
 export interface PlannedNode {
   readonly node: NodeId
   readonly stage: string
-  /** `unknown`: depends on the output of a node that must run first. */
+  /** `unknown`: depends on the output of a node that must run first, or on what must be downloaded. */
   readonly decision: 'run' | 'reuse' | 'unknown'
   /** One line. */
   readonly reason: string
@@ -27,7 +27,7 @@ export interface Plan {
 }
 
 export async function planWorkflow(request: RunRequest, prepared: PreparedRun): Promise<Plan> {
-  const { project, workflow, store, refresh } = request
+  const { project, workflow, store, refresh, remotes } = request
   const outputs = new Map<NodeId, NodeOutputs>(prepared.upstream)
   const nodes: PlannedNode[] = []
   /** Node -> the nodes that must run before its own fate is known. */
@@ -45,7 +45,14 @@ export async function planWorkflow(request: RunRequest, prepared: PreparedRun): 
       })
       continue
     }
-    const inputs = await hashInputs({ project, node, store, outputs })
+    const absent = await absentRemotes(node, remotes)
+    if (absent.length > 0) {
+      waitsFor.set(node.id, [node.id])
+      const fate = isRefreshed(refresh, node) ? refreshDecision : unknownUntilFetched(absent)
+      nodes.push({ node: node.id, stage: node.stage.name, ...fate })
+      continue
+    }
+    const inputs = await hashInputs({ project, node, store, outputs, remotes })
     const { decision, key, preimage, reason, ...found } = await decide({
       workflow,
       node,
@@ -62,6 +69,11 @@ export async function planWorkflow(request: RunRequest, prepared: PreparedRun): 
 }
 
 const refreshDecision = { decision: 'run', reason: 'asked for by --refresh' } as const
+
+function unknownUntilFetched(absent: readonly string[]): Pick<PlannedNode, 'decision' | 'reason'> {
+  const verb = absent.length === 1 ? 'is' : 'are'
+  return { decision: 'unknown', reason: `unknown until ${absent.join(', ')} ${verb} downloaded` }
+}
 
 function unknownUntil(pending: readonly NodeId[]): Pick<PlannedNode, 'decision' | 'reason'> {
   const verb = pending.length === 1 ? 'has' : 'have'

@@ -2,12 +2,13 @@
  * @file What must hold before anything runs: the selection makes sense, what lies upstream of it is in the store,
  * and no output path holds a file that is not Flow's. Any fault here means that nothing runs (exit code 2).
  */
+import type { RemoteValues } from '../artifacts/remote-values.ts'
 import type { Diagnostic } from '../diagnostic.ts'
 import type { NodeId } from '../identity.ts'
 import type { Store } from '../store/store.ts'
 import type { Workflow } from '../workflow/workflow.ts'
 import { decide, type Refresh } from './decide.ts'
-import { hashInputs, type NodeOutputs } from './inputs.ts'
+import { absentRemotes, hashInputs, type NodeOutputs } from './inputs.ts'
 import { planWorkflow } from './plan.ts'
 import { type Selection, selectNodes, unknownNode } from './selection.ts'
 
@@ -22,6 +23,7 @@ export interface RunRequest {
   readonly project: string
   readonly workflow: Workflow
   readonly store: Store
+  readonly remotes: RemoteValues
   readonly selection: Selection
   readonly refresh: Refresh
   /** Whether a file of the user's at an output path is a fault. @default true */
@@ -47,23 +49,28 @@ export async function prepareRun(
 }
 
 async function findUpstream(
-  { project, workflow, store }: RunRequest,
+  { project, workflow, store, remotes }: RunRequest,
   wanted: ReadonlySet<NodeId>,
 ): Promise<{ outputs: Map<NodeId, NodeOutputs>; diagnostics: Diagnostic[] }> {
   const outputs = new Map<NodeId, NodeOutputs>()
   const diagnostics: Diagnostic[] = []
   for (const node of workflow.nodes.values()) {
     if (!wanted.has(node.id) || !node.dependsOn.every((dependency) => outputs.has(dependency))) continue
-    const inputs = await hashInputs({ project, node, store, outputs })
-    const decision = await decide({ workflow, node, inputs, store, refresh: 'none' })
-    if (decision.decision === 'reuse') {
-      outputs.set(node.id, decision.record.outputs)
-      continue
+    const absent = await absentRemotes(node, remotes)
+    let reason = `${absent.join(', ')} must be downloaded`
+    if (absent.length === 0) {
+      const inputs = await hashInputs({ project, node, store, outputs, remotes })
+      const decision = await decide({ workflow, node, inputs, store, refresh: 'none' })
+      if (decision.decision === 'reuse') {
+        outputs.set(node.id, decision.record.outputs)
+        continue
+      }
+      reason = decision.reason
     }
     diagnostics.push({
       code: 'missing-upstream',
       severity: 'error',
-      message: `the selected nodes need the result of \`${node.id}\`, which would have to run: ${decision.reason}`,
+      message: `the selected nodes need the result of \`${node.id}\`, which would have to run: ${reason}`,
       hint: `run \`flow run ${workflow.file} --until ${node.id}\` first, or select it too`,
       file: workflow.file,
       range: node.range,

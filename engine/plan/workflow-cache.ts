@@ -8,6 +8,7 @@ import { basename, join } from 'node:path'
 import type { Json, NodeId } from '../identity.ts'
 import { cacheFolder, replaceFile } from '../stage/cache-folder.ts'
 import type { Catalog } from '../stage/catalog.ts'
+import { isPath } from '../workflow/remote-name.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
 import { inputSources } from './inputs.ts'
 
@@ -43,7 +44,11 @@ export function recallWorkflow(
   }
   const workflow = { ...entry.workflow, source: origin.source, nodes }
   const files = [...nodes.values()].flatMap(inputSources)
-  const allExist = files.every(({ source }) => source.kind === 'node' || fileExists(source.path))
+  const allExist = files.every(({ source }) => {
+    if (source.kind === 'file') return fileExists(source.path)
+    // What has become a path since then is read as one.
+    return source.kind === 'node' || !isPath(source.text, fileExists)
+  })
   return allExist ? workflow : undefined
 }
 

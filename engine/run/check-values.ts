@@ -26,7 +26,10 @@ export interface ValueCheck {
 export async function checkInput(check: ValueCheck, port: string): Promise<StageFailureDetails | undefined> {
   const { catalog, store, types } = check
   const shown = relative(check.project, check.path)
-  const fitting = types.filter((type) => catalog.artifacts.get(type)?.kind === check.kind)
+  const fitting = types.filter((type) => {
+    const kind = catalog.artifacts.get(type)?.kind
+    return kind === check.kind || kind === 'either'
+  })
   if (fitting.length === 0) {
     const other = check.kind === 'file' ? 'folder' : 'file'
     return {

@@ -5,13 +5,13 @@
  */
 import { appendFileSync } from 'node:fs'
 import { rename, stat } from 'node:fs/promises'
-import { relative, resolve } from 'node:path'
+import { relative } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { checkArtifact } from '../artifacts/check.ts'
 import { cacheKey, type InputHashes } from '../fingerprint/key.ts'
 import type { ContentHash, NodeId } from '../identity.ts'
 import type { Decision } from '../plan/decide.ts'
-import { hashFile, inputSources, type NodeOutputs, outputOf } from '../plan/inputs.ts'
+import { hashFile, inputSources, type NodeOutputs, outputOf, ownPath } from '../plan/inputs.ts'
 import { executeStage } from '../stage/execute.ts'
 import { StageFailure } from '../stage/failure.ts'
 import type { Attempt, CommitDetails } from '../store/store.ts'
@@ -118,7 +118,7 @@ interface OpenValue {
 }
 
 async function openInputs(
-  { project, store }: RunContext,
+  { project, store, remotes }: RunContext,
   node: WorkflowNode,
   inputs: InputHashes,
   upstream: ReadonlyMap<NodeId, NodeOutputs>,
@@ -129,7 +129,7 @@ async function openInputs(
         const { hash, kind } = outputOf(upstream, source)
         return { ...place, path: await store.valuePath(hash, kind), kind, hash, own: false }
       }
-      const path = resolve(project, source.path)
+      const path = await ownPath(project, source, remotes)
       const kind = (await stat(path)).isDirectory() ? ('folder' as const) : ('file' as const)
       return { ...place, path, kind, hash: hashOf(inputs, place), own: true }
     }),
@@ -173,10 +173,11 @@ async function checkOutputs(
     const path = attempt.outputPath(port)
     const kind = catalog.artifacts.get(type)?.kind
     if (kind === undefined) throw new Error(`stage ${node.stage.name} declares the unknown type ${type}`)
-    outputs[port] = { type, kind }
     const found = await stat(path).catch(() => undefined)
+    const foundKind = found?.isFile() === true ? 'file' : 'folder'
+    outputs[port] = { type, kind: kind === 'either' ? foundKind : kind }
     // What is missing or of another kind, the commit refuses.
-    if (found === undefined || found.isDirectory() !== (kind === 'folder')) continue
+    if (found === undefined || foundKind !== outputs[port].kind) continue
     const faults = await checkArtifact(catalog, type, path)
     if (faults.length === 0) continue
     const heading = `stage ${node.stage.name} wrote an output ${port} that is not valid ${type}`

@@ -1,12 +1,12 @@
 /** @file The life of one node in a run: its inputs checked, its key computed, reused or executed, materialised. */
-import { resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { describeArtifact } from '../artifacts/check.ts'
 import type { NodeOutput } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import { type Decision, decide } from '../plan/decide.ts'
-import { hashFile, hashInputs, inputSources, type NodeOutputs } from '../plan/inputs.ts'
+import { hashFile, hashInputs, inputSources, type NodeOutputs, ownPath } from '../plan/inputs.ts'
 import { StageFailure } from '../stage/failure.ts'
+import { ProgressThrottle } from '../stage/progress-throttle.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { checkInput } from './check-values.ts'
 import { type ExecutedNode, executeNode } from './execute-node.ts'
@@ -25,6 +25,7 @@ export async function runNode(
 ): Promise<NodeResult> {
   const began = performance.now()
   try {
+    await fetchRemotes(context, node)
     // A user's bad file is told at once, not after hours of what comes before it.
     await checkOwnFiles(context, node)
     const upstream = await waitForUpstream()
@@ -42,9 +43,9 @@ async function reuseOrExecute(
   node: WorkflowNode,
   upstream: ReadonlyMap<NodeId, NodeOutputs>,
 ): Promise<NodeResult> {
-  const { project, store, workflow, refresh } = context
+  const { project, store, workflow, refresh, remotes } = context
   await checkOwnFiles(context, node)
-  const inputs = await hashInputs({ project, node, store, outputs: upstream })
+  const inputs = await hashInputs({ project, node, store, outputs: upstream, remotes })
   const decision = await decide({ workflow, node, inputs, store, refresh })
   // Asked without a pause after it was decided, so that no two nodes can both find the key free.
   const same = context.work.get(decision.key)
@@ -186,10 +187,25 @@ function failed(
   return { state: 'failed' }
 }
 
-async function checkOwnFiles({ project, store, catalog }: RunContext, node: WorkflowNode): Promise<void> {
+/** Of several nodes that need one value, the first fetches it and shows how far it is; the others wait. */
+async function fetchRemotes({ remotes, signal, emit }: RunContext, node: WorkflowNode): Promise<void> {
+  const throttle = new ProgressThrottle((progress) =>
+    emit({ type: 'node-progress', node: node.id, ...progress }),
+  )
+  for (const { source } of inputSources(node)) {
+    if (source.kind !== 'remote') continue
+    await remotes.fetch(source, { signal, progress: (progress) => throttle.push(progress) })
+  }
+  throttle.flush()
+}
+
+async function checkOwnFiles(
+  { project, store, catalog, remotes }: RunContext,
+  node: WorkflowNode,
+): Promise<void> {
   for (const { port, source } of inputSources(node)) {
-    if (source.kind !== 'file') continue
-    const path = resolve(project, source.path)
+    if (source.kind === 'node') continue
+    const path = await ownPath(project, source, remotes)
     const { kind, hash } = await hashFile(store, path)
     const types = node.stage.inputs[port]?.types ?? []
     const failure = await checkInput({ catalog, store, project, path, kind, hash, types }, port)

@@ -2,6 +2,7 @@
  * @file What is installed, as plain data: planning needs no plugin code, only these manifests (cached by the
  * digest of the code that they were made from).
  */
+import type { ArtifactKind, RemoteSource } from '../artifacts/define.ts'
 import type { JsonObject } from '../identity.ts'
 
 /** Where compiled code lies and what it was made of. */
@@ -48,9 +49,10 @@ export interface StageManifest {
 
 export interface ArtifactManifest {
   readonly name: string
-  readonly kind: 'file' | 'folder'
+  readonly kind: ArtifactKind
   readonly description: string
   readonly extends?: string
+  readonly remote?: Pick<RemoteSource, 'scheme' | 'pattern'>
   /** The module that declares it; absent for the engine's own generic types. */
   readonly module?: CompiledModule
 }

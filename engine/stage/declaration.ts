@@ -29,17 +29,22 @@ export function isArtifactDefinition(value: unknown): value is ArtifactDefinitio
   const { name, kind, validate, describe } = value
   return (
     typeof name === 'string' &&
-    (kind === 'file' || kind === 'folder') &&
+    (kind === 'file' || kind === 'folder' || kind === 'either') &&
     typeof validate === 'function' &&
     typeof describe === 'function'
   )
 }
 
 export function readArtifact(definition: ArtifactDefinition): DeclaredArtifact | readonly Fault[] {
-  const { name, kind, description } = definition
+  const { name, kind, description, remote } = definition
   if (!stageName.test(name)) return [badName('artifact type', name)]
-  const manifest = { name, kind, description: String(description ?? '') }
-  return definition.extends === undefined ? manifest : { ...manifest, extends: definition.extends }
+  return {
+    name,
+    kind,
+    description: String(description ?? ''),
+    ...(definition.extends !== undefined && { extends: definition.extends }),
+    ...(remote !== undefined && { remote: { scheme: remote.scheme, pattern: remote.pattern } }),
+  }
 }
 
 /** @param folder Name of the folder that the stage lies in. */

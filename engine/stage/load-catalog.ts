@@ -34,7 +34,7 @@ interface Plugin {
 }
 
 /** Raised when manifests gain or change fields. */
-const manifestVersion = 1
+const manifestVersion = 2
 
 /**
  * @param project Absolute path of the project's root.
@@ -115,7 +115,7 @@ function extensionFault(name: string, artifacts: ReadonlyMap<string, ArtifactMan
     if (general === undefined) return unknownType(`artifact type '${name}' extends`, type, artifacts)
     const what = `artifact type '${name}' extends '${type}'`
     if (passed.has(type)) return { code: 'invalid-artifact', message: `${what}, which extends it in turn` }
-    if (general.kind !== kind)
+    if (general.kind !== kind && general.kind !== 'either')
       return { code: 'invalid-artifact', message: `${what}, which is a ${general.kind}, not a ${kind}` }
     passed.add(type)
   }

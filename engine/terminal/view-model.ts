@@ -64,7 +64,8 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
         warnings: view.warnings,
       }
     case 'node-started':
-      return updateNode(view, event.node, (node) => ({
+      // Progress so far was that of fetching its inputs.
+      return updateNode(view, event.node, ({ progress: _, countedFrom: __, remainingMs: ___, ...node }) => ({
         ...node,
         state: 'running',
         reason: event.reason,

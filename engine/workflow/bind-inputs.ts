@@ -1,13 +1,23 @@
 /** @file A node's `in` into bindings of its stage's input ports. */
+import type { RemoteName } from '../artifacts/remote-values.ts'
 import { artifactFits, type Catalog, type InputPortManifest, type StageManifest } from '../stage/catalog.ts'
 import { alternatives } from './in-words.ts'
 import { normalizePath } from './paths.ts'
+import { hasScheme, remoteName } from './remote-name.ts'
 import { type InputText, type NodeLink, resolveInput, type Scope } from './resolve-references.ts'
 import { suggest, suggestionHint } from './suggest.ts'
 import type { Spot, YamlEntry, YamlMap, YamlValue } from './yaml-value.ts'
 
 export type BoundSource =
-  | { readonly kind: 'file'; readonly path: string; readonly spot: Spot; readonly origin?: Spot }
+  | {
+      readonly kind: 'file'
+      readonly path: string
+      /** What else it may mean, should no such path exist. */
+      readonly remote?: RemoteName
+      readonly spot: Spot
+      readonly origin?: Spot
+    }
+  | ({ readonly kind: 'remote'; readonly spot: Spot; readonly origin?: Spot } & RemoteName)
   | ({ readonly kind: 'node' } & NodeLink)
 
 export interface BoundPort {
@@ -95,7 +105,7 @@ function bindPort(
     }
     if (item.kind !== 'scalar') continue
     const resolved = resolveInput(item, node, scope)
-    const source = resolved && toSource(resolved, scope)
+    const source = resolved && toSource(resolved, port?.types ?? [], catalog, scope)
     if (source === undefined) continue
     if (source.kind === 'node' && port !== undefined && stage !== undefined) {
       checkType(source, key, port, stage, catalog, scope)
@@ -124,12 +134,21 @@ function labelled(value: YamlValue): { label: string; labelSpot: Spot; item: Yam
   }
 }
 
-function toSource(input: InputText, scope: Scope): BoundSource | undefined {
+function toSource(
+  input: InputText,
+  types: readonly string[],
+  catalog: Catalog,
+  scope: Scope,
+): BoundSource | undefined {
   if (input.kind === 'node') return input
-  const normal = normalizePath(input.text, 'input')
   const { spot, origin } = input
-  if ('path' in normal)
-    return { kind: 'file', path: normal.path, spot, ...(origin !== undefined && { origin }) }
+  const place = { spot, ...(origin !== undefined && { origin }) }
+  const remote = remoteName(catalog, types, input.text)
+  if (remote !== undefined && hasScheme(remote)) return { kind: 'remote', ...remote, ...place }
+  const normal = normalizePath(input.text, 'input')
+  if ('path' in normal) {
+    return { kind: 'file', path: normal.path, ...(remote !== undefined && { remote }), ...place }
+  }
   scope.faults.add(origin ?? spot, 'bad-path', normal.fault, normal.hint)
   return undefined
 }

@@ -11,6 +11,7 @@ import { type Edge, orderNodes } from './graph.ts'
 import { inWords } from './in-words.ts'
 import { parseYaml } from './parse-yaml.ts'
 import { checkPaths, normalizePath, type PathClaim } from './paths.ts'
+import { isPath } from './remote-name.ts'
 import { resolveParams } from './resolve-params.ts'
 import { resolveData, resolveOutputPath, type Scope } from './resolve-references.ts'
 import { suggestionHint } from './suggest.ts'
@@ -73,7 +74,7 @@ export function loadWorkflow(options: LoadOptions): LoadedWorkflow {
   }
   const nodes = new Map<NodeId, WorkflowNode>()
   for (const name of order) {
-    const node = finishNode(drafts.get(name)!)
+    const node = finishNode(drafts.get(name)!, options)
     nodes.set(node.id, node)
   }
   const resolved: Record<string, Json> = {}
@@ -206,7 +207,11 @@ function edgesOf(draft: NodeDraft): Edge[] {
   )
 }
 
-function checkFiles(drafts: readonly NodeDraft[], { fileExists }: LoadOptions, faults: Faults): void {
+function checkFiles(
+  drafts: readonly NodeDraft[],
+  { catalog, fileExists }: LoadOptions,
+  faults: Faults,
+): void {
   const outputs = drafts.flatMap((draft) => draft.outputs)
   const files = drafts.flatMap((draft) =>
     sourcesOf(draft).flatMap(({ port, source }) =>
@@ -217,14 +222,19 @@ function checkFiles(drafts: readonly NodeDraft[], { fileExists }: LoadOptions, f
   if (fileExists === undefined) return
   const written = new Set(outputs.map((output) => output.path))
   const exists = new Map<string, boolean>()
-  for (const { path, spot, origin } of files) {
+  for (const { path, remote, spot, origin } of files) {
     if (!exists.has(path)) exists.set(path, written.has(path) || fileExists(path))
+    if (remote !== undefined && !isPath(remote.text, fileExists)) continue
     // At the param's own value, where there is one: every use of it then reports the same fault, which is shown once.
-    if (exists.get(path) === false) faults.add(origin ?? spot, 'missing-file', `\`${path}\` does not exist`)
+    if (exists.get(path) === false) {
+      const scheme = remote === undefined ? undefined : catalog.artifacts.get(remote.type)?.remote?.scheme
+      const hint = scheme && `if it is no path of this project: \`${scheme}${path}\``
+      faults.add(origin ?? spot, 'missing-file', `\`${path}\` does not exist`, hint)
+    }
   }
 }
 
-function finishNode(draft: NodeDraft): WorkflowNode {
+function finishNode(draft: NodeDraft, options: LoadOptions): WorkflowNode {
   const range = draft.keySpot.range ?? { start: 0, end: 0 }
   const dependsOn = new Set(edgesOf(draft).map((edge) => edge.to as NodeId))
   return {
@@ -233,7 +243,7 @@ function finishNode(draft: NodeDraft): WorkflowNode {
     inputs: Object.fromEntries(
       draft.inputs
         .filter(({ sources }) => sources.length > 0)
-        .map((bound) => [bound.port, toBinding(bound, range)]),
+        .map((bound) => [bound.port, toBinding(bound, range, options)]),
     ),
     params: draft.params,
     outputs: Object.fromEntries(draft.outputs.map(({ port, path }) => [port, path])),
@@ -243,15 +253,24 @@ function finishNode(draft: NodeDraft): WorkflowNode {
 }
 
 /** `range` stands in for values from the command line, which have no place in the file. */
-function toBinding({ many, sources }: BoundPort, range: SourceRange): InputBinding {
-  const labelled = sources.map(({ label, source }) => ({ label, source: toInputSource(source, range) }))
+function toBinding({ many, sources }: BoundPort, range: SourceRange, options: LoadOptions): InputBinding {
+  const labelled = sources.map(({ label, source }) => ({
+    label,
+    source: toInputSource(source, range, options),
+  }))
   return many ? { many, sources: labelled } : { many, source: labelled[0]!.source }
 }
 
-function toInputSource(source: BoundSource, range: SourceRange): InputSource {
+function toInputSource(source: BoundSource, range: SourceRange, { fileExists }: LoadOptions): InputSource {
   const at = source.spot.range ?? range
-  if (source.kind === 'file') return { kind: 'file', path: source.path, range: at }
-  return { kind: 'node', node: source.node as NodeId, port: source.port, range: at }
+  if (source.kind === 'node')
+    return { kind: 'node', node: source.node as NodeId, port: source.port, range: at }
+  const remote = source.kind === 'remote' ? source : source.remote
+  if (source.kind === 'file' && (remote === undefined || !fileExists || isPath(remote.text, fileExists))) {
+    return { kind: 'file', path: source.path, range: at }
+  }
+  const { type, name, text } = remote!
+  return { kind: 'remote', type, name, text, range: at }
 }
 
 /** The nodes, or else the top-level fields, in which YAML's syntax broke: what is read from them is guesswork. */

@@ -11,6 +11,16 @@ export type InputSource =
       readonly path: string
       readonly range: SourceRange
     }
+  | {
+      /** A value that its type brings from elsewhere. */
+      readonly kind: 'remote'
+      readonly type: string
+      /** As the type understands it. */
+      readonly name: string
+      /** As written: with the scheme, or like a path. */
+      readonly text: string
+      readonly range: SourceRange
+    }
   | { readonly kind: 'node'; readonly node: NodeId; readonly port: string; readonly range: SourceRange }
 
 export type InputBinding =

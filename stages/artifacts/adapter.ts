@@ -1,6 +1,8 @@
 /** @file `adapter`: LoRA weights in PEFT's layout. */
 import { defineArtifact } from 'flow/artifacts'
 import { readAdapter } from '../../lm/checkpoint/peft.ts'
+import { adapterSelection } from '../../lm/hub/repository.ts'
+import { hubSource } from '../hub/remote-source.ts'
 import { shortCount } from './check/count.ts'
 import { faultsOf } from './check/faults.ts'
 
@@ -9,6 +11,7 @@ export const adapter = defineArtifact({
   kind: 'folder',
   description: 'LoRA weights as PEFT saves them: adapter_config.json, adapter_model.safetensors',
   extends: 'folder',
+  remote: hubSource(adapterSelection),
   validate: (folder) => faultsOf(folder, () => readAdapter(folder)),
   describe: (folder) => {
     const { config, tensors } = readAdapter(folder)

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { type ArtifactFault, defineArtifact } from 'flow/artifacts'
 import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { LmFailure } from '../../lm/failure.ts'
+import { modelSelection } from '../../lm/hub/repository.ts'
+import { hubSource } from '../hub/remote-source.ts'
 import { shortCount } from './check/count.ts'
 import { faultsOf } from './check/faults.ts'
 
@@ -53,6 +55,7 @@ export const model = defineArtifact({
   kind: 'folder',
   description: 'A decoder with its tokenizer: config.json, model.safetensors (or shards), tokenizer.json',
   extends: 'folder',
+  remote: hubSource(modelSelection),
   validate,
   describe,
 })

@@ -1,11 +1,11 @@
 /** @file The conversation loop: a line of input is a turn; the reply appears as it is decoded. */
-import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
 import { type CommandContext, StageFailure } from 'flow/stage'
 import { isLmFailure } from '../../lm/failure.ts'
+import { adapterSelection, type FileSelection, modelSelection } from '../../lm/hub/repository.ts'
 import { encodePrompt } from '../../lm/text/conversation.ts'
 import type { Message } from '../../lm/text/messages.ts'
+import { locate } from '../hub/locate.ts'
 import { openWriter, type SamplingParams, type Writer } from '../sampling/writer.ts'
 import { openPrompter } from './prompter.ts'
 
@@ -23,9 +23,10 @@ export async function chat({ project, options, positionals, signal }: CommandCon
     })
   }
   const params = samplingOf(options)
-  const model = existingFolder(project, 'model', String(options.model))
-  const adapter =
-    options.adapter === undefined ? undefined : existingFolder(project, 'adapter', String(options.adapter))
+  const located = (option: 'model' | 'adapter', selection: FileSelection) =>
+    locate({ project, option, text: String(options[option]), selection, signal })
+  const model = await located('model', modelSelection)
+  const adapter = options.adapter === undefined ? undefined : await located('adapter', adapterSelection)
   const writer = await openWriter(
     { model, adapter },
     {
@@ -145,14 +146,4 @@ function samplingOf(options: CommandContext['options']): SamplingParams {
     batch_size: 1,
     seed: number('seed', Number.isSafeInteger, 'a whole number'),
   }
-}
-
-function existingFolder(project: string, option: string, path: string): string {
-  const folder = resolve(project, path)
-  if (existsSync(folder)) return folder
-  throw new StageFailure({
-    code: 'missing-folder',
-    message: `there is no folder ${path}`,
-    hint: `--${option} FOLDER names it, as seen from ${project}`,
-  })
 }

@@ -3,10 +3,14 @@ import { defineCommand } from 'flow/stage'
 
 export default defineCommand({
   name: 'chat',
-  description: 'Talk to a model: flow chat [--model FOLDER] [--adapter FOLDER]',
+  description: 'Talk to a model: flow chat [--model FOLDER|HUB ID] [--adapter FOLDER|HUB ID]',
   options: {
-    model: { type: 'string', default: 'checkpoints/tiny-base', description: 'Model folder' },
-    adapter: { type: 'string', description: 'Adapter folder to apply' },
+    model: {
+      type: 'string',
+      default: 'checkpoints/tiny-base',
+      description: 'Model folder, or org/name of the hub',
+    },
+    adapter: { type: 'string', description: 'Adapter to apply, likewise' },
     system: { type: 'string', description: 'System prompt' },
     temperature: { type: 'string', default: '0', description: '0 is greedy' },
     'top-p': { type: 'string', default: '0.9', description: 'Nucleus of the sampled tokens' },

@@ -60,7 +60,8 @@ export function NodeRow({ node, nowMs, nameWidth, columns }: NodeRowProps) {
 function stateText(node: NodeView, nowMs: number, columns: number): string {
   switch (node.state) {
     case 'waiting':
-      return 'waiting'
+      // Something that it needs is being fetched.
+      return node.progress === undefined ? 'waiting' : runningText(node, nowMs, columns)
     case 'running':
       return runningText(node, nowMs, columns)
     case 'executed': {
