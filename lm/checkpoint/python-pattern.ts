@@ -46,7 +46,7 @@ export function javascriptPattern(pattern: string): string {
       if (rest.startsWith('+')) throw unsupported(pattern, `\`${whole}+\``)
       if (rest.startsWith('?')) source += take(1)
     } else if (first === '\\') {
-      source += escape(pattern, take(escapeLength(rest)), false)
+      source += translatedEscape(pattern, take(escapeLength(rest)), false)
     } else if (first === '[') {
       source += characterClass(pattern, take(classLength(pattern, rest)))
     } else if (first === '(') {
@@ -77,7 +77,7 @@ function escapeLength(text: string): number {
   return code.length
 }
 
-function escape(pattern: string, code: string, inClass: boolean): string {
+function translatedEscape(pattern: string, code: string, inClass: boolean): string {
   const [, letter] = code
   if (letter === undefined) throw unsupported(pattern, 'a backslash at its end')
   if (code.length > 2) return code
@@ -105,7 +105,7 @@ function characterClass(pattern: string, text: string): string {
     const length = rest.startsWith('\\') ? escapeLength(rest) : 1
     const part = rest.slice(0, length)
     rest = rest.slice(length)
-    inside += length > 1 ? escape(pattern, part, true) : /[\][]/.test(part) ? `\\${part}` : part
+    inside += length > 1 ? translatedEscape(pattern, part, true) : /[\][]/.test(part) ? `\\${part}` : part
   }
   return `${opening}${inside}]`
 }

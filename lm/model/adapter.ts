@@ -1,5 +1,6 @@
 /** @file An adapter in memory: a fresh one, or one read from a folder and checked against the model; merging. */
 import { type LoraPart, loraName, readAdapter } from '../checkpoint/peft.ts'
+import { isAllLinear } from '../checkpoint/peft-config.ts'
 import type { TensorData } from '../checkpoint/safetensors.ts'
 import { LmFailure } from '../failure.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
@@ -8,13 +9,14 @@ import type { DecoderParameters } from './decoder.ts'
 import { projectionShape } from './layout.ts'
 import {
   type DecoderAdapter,
+  initialMagnitudes,
   initialMatrices,
   type LoraMatrix,
   type LoraSettings,
   mergedWeight,
   scalingsOf,
 } from './lora.ts'
-import { type LoraModule, loraModules, requireTargets } from './lora-modules.ts'
+import { allTargets, type LoraModule, loraModules, requireTargets } from './lora-modules.ts'
 import type { Model } from './model.ts'
 
 export interface LoadedAdapter {
@@ -26,13 +28,19 @@ export interface LoadedAdapter {
 
 /** An adapter that changes nothing yet. @throws LmFailure `unknown-target`, `unsupported-target` */
 export function freshAdapter(
-  model: Pick<Model, 'config' | 'weights'>,
-  settings: LoraSettings,
+  { config, weights }: Pick<Model, 'config' | 'weights'>,
+  wanted: LoraSettings,
   seed: number,
 ): LoadedAdapter {
-  requireTargets(model.config, settings)
-  const modules = loraModules(model.config, settings)
-  return { settings, modules, matrices: initialMatrices(model, modules, settings.dora, seed) }
+  // PEFT, too, writes the names that its word stood for.
+  const isAll = typeof wanted.targets === 'string' && isAllLinear(wanted.targets)
+  const settings = isAll ? { ...wanted, targets: allTargets } : wanted
+  requireTargets(config, settings)
+  const modules = loraModules(config, settings)
+  const matrices = initialMatrices(config, modules, seed)
+  if (!settings.dora) return { settings, modules, matrices }
+  const magnitudes = initialMagnitudes(modules, (module) => weights[`${module}.weight`]!)
+  return { settings, modules, matrices: new Map([...matrices, ...magnitudes]) }
 }
 
 /** Reads a PEFT folder and checks that it fits the model. @throws LmFailure */

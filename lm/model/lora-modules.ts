@@ -15,6 +15,9 @@ export interface LoraModule {
   readonly scaling: number
 }
 
+/** Ends of the names of all projections. */
+export const allTargets: readonly string[] = projections.map(shortName)
+
 /** The adapted modules in a fixed order: by layer, then as `projections` lists them. */
 export function loraModules(config: DecoderConfig, settings: LoraSettings): LoraModule[] {
   const isTarget = targetTest(settings)
@@ -40,7 +43,7 @@ export function loraModules(config: DecoderConfig, settings: LoraSettings): Lora
  */
 export function requireTargets(config: DecoderConfig, settings: LoraSettings): void {
   const { targets } = settings
-  const hint = `choose from ${projections.map(shortName).join(', ')}, or \`all-linear\``
+  const hint = `choose from ${allTargets.join(', ')}, or \`all-linear\``
   const isTarget = targetTest(settings)
   const other = otherModules(config).find((module) => isTarget(nameInPeft(module, settings)))
   if (other !== undefined) {

@@ -3,7 +3,7 @@
  * DoRA (arXiv 2402.09353): y = m / |V| * V x with V = W + scaling * B A and |V| [out] the norms of its rows, which count
  * as constants in the gradient; m [out] is trained.
  */
-import { type LoraPart, loraName } from '../checkpoint/peft.ts'
+import { loraName } from '../checkpoint/peft.ts'
 import { createRandom } from '../random.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { DecoderConfig } from './config.ts'
@@ -91,34 +91,37 @@ export function mergedWeight(
 }
 
 /**
- * The tensors of a fresh adapter, which changes nothing yet: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B zero, magnitudes
- * the norms of the weight's rows.
- * @param weights by Hugging Face name; read for DoRA alone
+ * The matrices of a fresh adapter, which changes nothing yet: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B
+ * zero.
  */
 export function initialMatrices(
-  { config, weights }: { readonly config: DecoderConfig; readonly weights: TensorMap },
+  config: DecoderConfig,
   modules: readonly LoraModule[],
-  dora: boolean,
   seed: number,
 ): Map<string, LoraMatrix> {
   const random = createRandom(`lora ${seed}`)
   const matrices = new Map<string, LoraMatrix>()
   for (const { module, projection, r } of modules) {
     const [out, input] = projectionShape(config, projection)
-    const put = (part: LoraPart, shape: number[], data: Float32Array) =>
-      matrices.set(loraName(module, part), { shape, data })
     const bound = 1 / Math.sqrt(input)
-    put(
-      'A',
-      [r, input],
-      Float32Array.from({ length: r * input }, () => (2 * random.next() - 1) * bound),
-    )
-    put('B', [out, r], new Float32Array(out * r))
-    if (dora) {
-      const magnitudes = tf.tidy(() => norms(weights[`${module}.weight`]!))
-      put('magnitude', [out], Float32Array.from(magnitudes.dataSync()))
-      magnitudes.dispose()
-    }
+    const a = Float32Array.from({ length: r * input }, () => (2 * random.next() - 1) * bound)
+    matrices.set(loraName(module, 'A'), { shape: [r, input], data: a })
+    matrices.set(loraName(module, 'B'), { shape: [out, r], data: new Float32Array(out * r) })
   }
   return matrices
+}
+
+/** The magnitudes that DoRA starts from while B is zero: the norms of the weights' rows. */
+export function initialMagnitudes(
+  modules: readonly LoraModule[],
+  weightOf: (module: string) => Tensor,
+): Map<string, LoraMatrix> {
+  return new Map(
+    modules.map(({ module }) => {
+      const magnitudes = tf.tidy(() => norms(weightOf(module)))
+      const data = Float32Array.from(magnitudes.dataSync())
+      magnitudes.dispose()
+      return [loraName(module, 'magnitude'), { shape: [data.length], data }]
+    }),
+  )
 }
