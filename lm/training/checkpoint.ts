@@ -10,6 +10,8 @@ export interface TrainerState extends LearnerState {
   /** Parameters before the first update: what "moved" is measured against. */
   readonly initial: Float32Array
   readonly log: readonly LogRow[]
+  /** Parameters of the best evaluation so far, where they are wanted. */
+  readonly best?: Float32Array | undefined
 }
 
 const fileName = 'trainer.safetensors'
@@ -23,6 +25,7 @@ export function saveTrainerState(folder: string, state: TrainerState): void {
       first_moment: vector(state.firstMoment),
       second_moment: vector(state.secondMoment),
       initial: vector(state.initial),
+      ...(state.best !== undefined && { best: vector(state.best) }),
     },
     { metadata: { step: String(state.step), log: JSON.stringify(state.log) } },
   )
@@ -39,6 +42,7 @@ export function loadTrainerState(folder: string): TrainerState | undefined {
     firstMoment: file.read('first_moment').data,
     secondMoment: file.read('second_moment').data,
     initial: file.read('initial').data,
+    best: file.has('best') ? file.read('best').data : undefined,
     log: JSON.parse(file.metadata.log ?? '[]') as LogRow[],
   }
 }

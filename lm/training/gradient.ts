@@ -29,13 +29,16 @@ const metricPrefix = 'metric '
 
 export class CompiledGradient {
   private readonly settings: GradientSettings
-  /** One for each number of sequences: it is no tensor's shape. */
-  private readonly bySequences = new Map<number, Jitted<TensorMap, TensorMap>>()
+  private readonly withGradient: (sequences: number) => Jitted<TensorMap, TensorMap>
+  private readonly withoutGradient: (sequences: number) => Jitted<TensorMap, TensorMap>
+  private readonly compiled: Jitted<TensorMap, TensorMap>[] = []
   /** Rotary table and mask by padded length. */
   private readonly causal = new Map<number, TensorMap>()
 
   constructor(settings: GradientSettings) {
     this.settings = settings
+    this.withGradient = this.bySequences((sequences) => this.compile(sequences))
+    this.withoutGradient = this.bySequences((sequences) => this.compileValue(sequences))
   }
 
   /**
@@ -44,35 +47,60 @@ export class CompiledGradient {
    * @returns `g`, accumulated + the micro-batch's gradient: a fresh tensor
    */
   run(batch: MicroBatch, p: Tensor, accumulated: Tensor): Measured & { readonly g: Tensor } {
-    const { config } = this.settings
-    const compiled = this.bySequences.get(batch.sequences) ?? this.compile(batch.sequences)
-    this.bySequences.set(batch.sequences, compiled)
-    const causal = this.causal.get(batch.length) ?? upload(causalArrays(config, batch.length))
-    this.causal.set(batch.length, causal)
-    const arrays = upload(batch.arrays)
-    const { g, loss, ...rest } = compiled({ ...arrays, ...causal, p, accumulated })
-    const metrics: Record<string, number> = {}
-    for (const [name, tensor] of Object.entries(rest))
-      metrics[name.slice(metricPrefix.length)] = tensor.dataSync()[0]!
-    const value = loss!.dataSync()[0]!
-    tf.dispose([...Object.values(arrays), ...Object.values(rest), loss!])
-    return { g: g!, loss: value, metrics }
+    const { g, ...rest } = this.call(this.withGradient, batch, { p, accumulated })
+    return { g: g!, ...toHost(rest) }
+  }
+
+  /** The same numbers without a gradient. */
+  measure(batch: MicroBatch, p: Tensor): Measured {
+    return toHost(this.call(this.withoutGradient, batch, { p }))
   }
 
   dispose(): void {
-    for (const compiled of this.bySequences.values()) compiled.dispose()
+    for (const compiled of this.compiled) compiled.dispose()
     for (const causal of this.causal.values()) tf.dispose(causal)
   }
 
+  private call(
+    compiledFor: (sequences: number) => Jitted<TensorMap, TensorMap>,
+    batch: MicroBatch,
+    parameters: TensorMap,
+  ): TensorMap {
+    const causal = this.causal.get(batch.length) ?? upload(causalArrays(this.settings.config, batch.length))
+    this.causal.set(batch.length, causal)
+    const arrays = upload(batch.arrays)
+    const results = compiledFor(batch.sequences)({ ...causal, ...arrays, ...parameters })
+    tf.dispose(arrays)
+    return results
+  }
+
+  /** One compiled function for each number of sequences: it is no tensor's shape. */
+  private bySequences(compile: (sequences: number) => Jitted<TensorMap, TensorMap>) {
+    const known = new Map<number, Jitted<TensorMap, TensorMap>>()
+    return (sequences: number) => {
+      let compiled = known.get(sequences)
+      if (compiled === undefined) {
+        compiled = compile(sequences)
+        known.set(sequences, compiled)
+        this.compiled.push(compiled)
+      }
+      return compiled
+    }
+  }
+
+  private outcomeOf(trained: TensorMap, batch: TensorMap, sequences: number) {
+    const { assemble, objective, temperature = 1 } = this.settings
+    return objective(scoreLabels(assemble(trained), batch, sequences, temperature), batch)
+  }
+
   private compile(sequences: number): Jitted<TensorMap, TensorMap> {
-    const { assemble, layout, objective, temperature = 1 } = this.settings
+    const { layout } = this.settings
     return jit(({ p, accumulated, ...batch }: TensorMap) => {
       const parts = layout.split(p!)
       const metrics: TensorMap = {}
       const lossOf = (...values: Tensor[]) => {
         const trained = Object.fromEntries(layout.names.map((name, index) => [name, values[index]!]))
-        const scores = scoreLabels(assemble(trained), batch, sequences, temperature)
-        const outcome = objective(scores, batch)
+        const outcome = this.outcomeOf(trained, batch, sequences)
         // `valueAndGrads` disposes whatever it does not return.
         for (const [name, tensor] of Object.entries(outcome.metrics))
           metrics[metricPrefix + name] = tf.keep(tensor)
@@ -89,4 +117,27 @@ export class CompiledGradient {
       return results
     })
   }
+
+  private compileValue(sequences: number): Jitted<TensorMap, TensorMap> {
+    const { layout } = this.settings
+    return jit(({ p, ...batch }: TensorMap) => {
+      const { loss, metrics } = this.outcomeOf(layout.split(p!), batch, sequences)
+      const named = Object.entries(metrics).map(([name, tensor]) => [metricPrefix + name, tensor])
+      return { loss, ...Object.fromEntries(named) } as TensorMap
+    })
+  }
+}
+
+/** Reads and disposes the scalars. */
+function toHost({ loss, ...metrics }: TensorMap): Measured {
+  const values = Object.entries(metrics).map(([name, tensor]) => [
+    name.slice(metricPrefix.length),
+    tensor.dataSync()[0]!,
+  ])
+  const measured = {
+    loss: loss!.dataSync()[0]!,
+    metrics: Object.fromEntries(values) as Record<string, number>,
+  }
+  tf.dispose([loss!, ...Object.values(metrics)])
+  return measured
 }

@@ -2,11 +2,11 @@
  * @file The parameters under training and everything that moves them: gradients accumulated over micro-batches, then
  * one AdamW update. Which batches come, in which order and at which rate is the caller's business.
  */
-import { LmFailure } from '../failure.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type Tensor, tf } from '../tensor/tf.ts'
 import { type AdamWArguments, type AdamWResults, type AdamWSettings, adamWUpdate } from './adamw.ts'
 import { CompiledGradient, type GradientSettings, type Measured } from './gradient.ts'
+import { notANumber } from './not-a-number.ts'
 import type { MicroBatch } from './objective.ts'
 
 export interface LearnerSettings extends GradientSettings {
@@ -82,6 +82,11 @@ export class Learner {
     return { loss, metrics }
   }
 
+  /** Loss and metrics of a micro-batch; moves nothing. */
+  measure(batch: MicroBatch): Measured {
+    return this.gradient.measure(batch, this.p)
+  }
+
   /**
    * Moves the parameters along the accumulated gradient.
    * @throws LmFailure `not-a-number`; the parameters are worthless afterwards
@@ -133,12 +138,4 @@ export class Learner {
     this.gradient.dispose()
     this.optimize.dispose()
   }
-}
-
-function notANumber(what: 'loss' | 'gradient', value: number, step: number): LmFailure {
-  return new LmFailure({
-    code: 'not-a-number',
-    message: `the ${what} is ${value} at step ${step}`,
-    hint: 'lower the learning rate; `max_grad_norm` 1 keeps single batches from doing this',
-  })
 }

@@ -4,11 +4,11 @@ import type { LogRow } from './checkpoint.ts'
 
 /**
  * @param before parameters before the first update
- * @param log one row an update, with its `grad_norm`
+ * @param log rows of updates have a `grad_norm`
  * @throws LmFailure `no-gradient`, `nothing-moved`
  */
 export function proveMovement(before: Float32Array, after: Float32Array, log: readonly LogRow[]): void {
-  if (log.every((row) => row.grad_norm === 0)) {
+  if (!log.some(({ grad_norm: norm }) => typeof norm === 'number' && norm !== 0)) {
     throw new LmFailure({
       code: 'no-gradient',
       message: 'no parameter received a gradient in any step',

@@ -1,6 +1,6 @@
 /**
  * @file The training loop over epochs: batches in a seeded order, gradients accumulated exactly (each micro-batch is
- * divided by the whole accumulated batch's count), a log row an update, and checkpoints.
+ * divided by the whole accumulated batch's count), a log row an update, validation, and checkpoints.
  */
 
 import { LmFailure } from '../failure.ts'
@@ -8,15 +8,18 @@ import type { DecoderConfig } from '../model/config.ts'
 import type { AdamWSettings } from './adamw.ts'
 import { type LogRow, loadTrainerState, saveTrainerState } from './checkpoint.ts'
 import type { Assemble } from './gradient.ts'
-import { initialState, Learner, type LearnerSettings, type Update } from './learner.ts'
+import { initialState, Learner, type LearnerSettings } from './learner.ts'
 import { proveMovement } from './movement.ts'
 import type { MicroBatch, Objective } from './objective.ts'
 import { epochBatches, type OrderSettings } from './order.ts'
 import { type ScheduleName, scheduleFactor, warmupStepCount } from './schedule.ts'
 import type { ParameterLayout } from './trainable.ts'
+import { evaluate, isEvaluationDue, standing, type ValidationSettings } from './validation.ts'
 
 export interface TrainingTask<Row> {
   readonly rows: readonly Row[]
+  /** Rows that training does not see and validation measures. */
+  readonly heldOut?: readonly Row[] | undefined
   readonly objective: Objective
   lengthOf(row: Row): number
   /** @param whole the rows of the accumulated batch that `rows` is a part of */
@@ -40,19 +43,34 @@ export interface TrainerSettings extends OrderSettings {
   readonly isDecayed?: LearnerSettings['isDecayed']
   /** Divides the vocabulary scores. @default 1 */
   readonly temperature?: number
+  /** Of `task.heldOut`. */
+  readonly validation?: ValidationSettings | undefined
+}
+
+export interface TrainerProgress {
+  /** Updates, or what `unit` names. */
+  readonly step: number
+  readonly total: number
+  readonly unit?: string
+  readonly note?: string
+  readonly loss?: number
+  readonly tokensPerSecond?: number
 }
 
 export interface TrainerContext {
   /** Folder for checkpoints. */
   readonly checkpoint: string
   readonly signal: AbortSignal
-  progress(update: { step: number; total: number; loss: number; tokensPerSecond: number }): void
+  progress(progress: TrainerProgress): void
   log(message: string): void
 }
 
 export interface TrainingResult {
+  /** After the last update, or those of the best evaluation where `validation.keepBest`. */
   readonly parameters: Float32Array
+  /** A row an update and a row an evaluation, in the order of their steps. */
   readonly log: readonly LogRow[]
+  /** Updates made. */
   readonly steps: number
 }
 
@@ -72,7 +90,8 @@ export async function train<Row>(
   context: TrainerContext,
 ): Promise<TrainingResult> {
   const lengths = task.rows.map((row) => task.lengthOf(row))
-  const updatesAnEpoch = Math.ceil(epochBatches(lengths, 0, settings).length / settings.accumulation)
+  const batchesAnEpoch = epochBatches(lengths, 0, settings).length
+  const updatesAnEpoch = Math.ceil(batchesAnEpoch / settings.accumulation)
   const total = Math.min(settings.maxSteps ?? Number.POSITIVE_INFINITY, updatesAnEpoch * settings.epochs)
   if (!(total > 0)) {
     throw new LmFailure({
@@ -92,67 +111,100 @@ export async function train<Row>(
   if (saved !== undefined) context.log(`resuming after step ${saved.step} of ${total}`)
   const start = saved?.initial ?? initial
   const log: LogRow[] = [...(saved?.log ?? [])]
-  const { optimizer, isDecayed, temperature } = settings
+  const { optimizer, isDecayed, temperature, validation } = settings
+  let best = saved?.best
+  let tokensSeen = (log.findLast(({ num_tokens }) => num_tokens !== undefined)?.num_tokens ?? 0) as number
   const learner = new Learner(
     { config, assemble, layout, objective: task.objective, temperature, optimizer, isDecayed },
     saved ?? initialState(initial),
   )
+  let order: { readonly epoch: number; readonly batches: number[][] } | undefined
   let savedAtMs = performance.now()
   try {
-    while (learner.updates < total) await trainEpoch()
-    const parameters = learner.parameters()
-    proveMovement(start, parameters, log)
-    return { parameters, log, steps: learner.updates }
+    for (;;) {
+      await evaluateWhereDue()
+      if (learner.updates >= total || isStoppedEarly()) break
+      makeUpdate()
+      await pause()
+    }
+    proveMovement(start, learner.parameters(), log)
+    return { parameters: best ?? learner.parameters(), log, steps: learner.updates }
   } finally {
     learner.dispose()
   }
 
-  /** The rest of the epoch that the next update lies in. */
-  async function trainEpoch(): Promise<void> {
-    const epoch = Math.floor(learner.updates / updatesAnEpoch)
-    const batches = epochBatches(lengths, epoch, settings)
-    const first = learner.updates % updatesAnEpoch
-    for (let index = first; index < updatesAnEpoch && learner.updates < total; index++) {
-      const startMs = performance.now()
-      const micro = batches.slice(index * settings.accumulation, (index + 1) * settings.accumulation)
-      const learningRate = settings.learningRate * scheduleFactor(schedule, learner.updates)
-      const update = updateFrom(micro, learningRate)
-      const { loss, tokens } = update
-      const step = learner.updates
-      const seconds = (performance.now() - startMs) / 1000
-      log.push({
-        epoch: round(Math.min(1, ((index + 1) * settings.accumulation) / batches.length) + epoch, 4),
-        step,
-        loss,
-        learning_rate: learningRate,
-        grad_norm: update.gradientNorm,
-        ...task.columns(update.metrics),
-        tokens,
-        num_tokens: tokens + ((log.at(-1)?.num_tokens as number | undefined) ?? 0),
-      })
-      context.progress({ step, total, loss, tokensPerSecond: tokens / seconds })
-      await endUpdate()
-    }
-  }
-
-  function updateFrom(micro: readonly (readonly number[])[], learningRate: number): Update {
+  function makeUpdate(): void {
+    const startMs = performance.now()
+    const update = learner.updates
+    const epoch = Math.floor(update / updatesAnEpoch)
+    if (order?.epoch !== epoch) order = { epoch, batches: epochBatches(lengths, epoch, settings) }
+    const first = (update % updatesAnEpoch) * settings.accumulation
+    const micro = order.batches.slice(first, first + settings.accumulation)
     const rowsOf = (indices: readonly number[]) => indices.map((row) => task.rows[row]!)
     const whole = rowsOf(micro.flat())
     for (const indices of micro) learner.accumulate(task.collate(rowsOf(indices), whole))
-    return learner.update(learningRate)
+    const learningRate = settings.learningRate * scheduleFactor(schedule, update)
+    const { loss, metrics, tokens, gradientNorm } = learner.update(learningRate)
+    const seconds = (performance.now() - startMs) / 1000
+    const step = learner.updates
+    tokensSeen += tokens
+    log.push({
+      epoch: epochsDone(step),
+      step,
+      loss,
+      learning_rate: learningRate,
+      grad_norm: gradientNorm,
+      ...task.columns(metrics),
+      tokens,
+      num_tokens: tokensSeen,
+    })
+    context.progress({ step, total, loss, tokensPerSecond: tokens / seconds })
   }
 
-  async function endUpdate(): Promise<void> {
-    // Progress and cancellation travel on the event loop, which the native calls block.
+  async function evaluateWhereDue(): Promise<void> {
+    const { heldOut } = task
+    const step = learner.updates
+    if (heldOut === undefined || validation === undefined) return
+    if (!isEvaluationDue(step, total, updatesAnEpoch, validation)) return
+    if (log.some((row) => row.step === step && validation.metric in row)) return
+    const columns = await evaluate(task, heldOut, settings.batchSize, learner, async (done) => {
+      context.progress({
+        step: done,
+        total: heldOut.length,
+        unit: 'row',
+        note: `validation after step ${step}`,
+      })
+      await pause()
+    })
+    log.push({ epoch: epochsDone(step), step, ...columns })
+    context.log(`step ${step}: ${validation.metric} ${columns[validation.metric]}`)
+    if (validation.keepBest && standing(log, validation).best?.step === step) best = learner.parameters()
+  }
+
+  function isStoppedEarly(): boolean {
+    if (validation?.patience === undefined) return false
+    const { best: found, worse } = standing(log, validation)
+    if (worse < validation.patience) return false
+    context.log(
+      `stopped after step ${learner.updates}: ${worse} evaluations were no better than ${validation.metric} ${found!.value} at step ${found!.step}`,
+    )
+    return true
+  }
+
+  /** Epochs begun and done after so many updates; the last update of an epoch may hold fewer micro-batches. */
+  function epochsDone(step: number): number {
+    if (step === 0) return 0
+    const epoch = Math.floor((step - 1) / updatesAnEpoch)
+    return epoch + Math.min(1, ((step - epoch * updatesAnEpoch) * settings.accumulation) / batchesAnEpoch)
+  }
+
+  /** Progress and cancellation travel on the event loop, which the native calls block. */
+  async function pause(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
     if (context.signal.aborted || performance.now() - savedAtMs > checkpointIntervalMs) {
-      saveTrainerState(context.checkpoint, { ...learner.state(), initial: start, log })
+      saveTrainerState(context.checkpoint, { ...learner.state(), initial: start, log, best })
       savedAtMs = performance.now()
     }
     context.signal.throwIfAborted()
   }
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
 }

@@ -20,15 +20,11 @@ export interface Sequences {
   readonly unmarkedTurns: number
 }
 
-export function readSequences(
-  files: readonly string[],
-  tokenizer: Tokenizer,
-  settings: SequenceSettings,
-): Sequences {
+export function readSequences(file: string, tokenizer: Tokenizer, settings: SequenceSettings): Sequences {
   const sequences: Sequence[] = []
   let dropped = 0
   let unmarkedTurns = 0
-  for (const row of files.flatMap((file) => readInstructions(file))) {
+  for (const row of readInstructions(file)) {
     const encoded = encodeConversation(tokenizer, row.messages)
     unmarkedTurns += encoded.unmarkedTurns
     if (!settings.trainOnPrompt && truncateConversation(encoded, settings.maxLength) === undefined) {

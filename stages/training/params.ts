@@ -28,6 +28,12 @@ export function trainingParams(defaults: TrainingDefaults) {
       default: 0.03,
       description: 'Below 1 a share of all updates, else a count',
     }),
+    min_lr_ratio: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      default: 0,
+      description: 'The rate falls no lower than this share of learning_rate',
+    }),
     weight_decay: Type.Number({ minimum: 0, default: 0 }),
     max_grad_norm: Type.Number({ minimum: 0, default: 1, description: '0 clips nothing' }),
     max_length: Type.Integer({

@@ -28,6 +28,7 @@ export interface TrainingParams {
   readonly learning_rate: number
   readonly lr_scheduler: ScheduleName
   readonly warmup: number
+  readonly min_lr_ratio: number
   readonly weight_decay: number
   readonly max_grad_norm: number
   readonly max_length: number
@@ -67,6 +68,7 @@ export function trainerSettings(params: TrainingParams, temperature = 1): Traine
     learningRate: params.learning_rate,
     schedule: params.lr_scheduler,
     warmup: params.warmup,
+    minimumRateRatio: params.min_lr_ratio,
     shuffle: params.shuffle,
     groupByLength: params.group_by_length,
     seed: params.seed,

@@ -16,7 +16,7 @@ beforeAll(() => {
 const plain: SequenceSettings = { maxLength: 200, trainOnPrompt: false, emphasis: undefined }
 
 function sequencesOf(rows: readonly object[], settings: Partial<SequenceSettings> = {}) {
-  return readSequences([temporaryFile('rows.jsonl', rows)], tokenizer, { ...plain, ...settings })
+  return readSequences(temporaryFile('rows.jsonl', rows), tokenizer, { ...plain, ...settings })
 }
 
 /** The text of the tokens with a weight, and that of those with a raised one. */
@@ -89,7 +89,7 @@ describe('emphasis', () => {
   it('raises it where the answer merges with the end of the prompt', () => {
     const merging = loadTokenizer(mergingModel())
     const file = temporaryFile('rows.jsonl', [judged('\nScore: 1')])
-    const { ids, weights } = readSequences([file], merging, { ...plain, emphasis }).sequences[0]!
+    const { ids, weights } = readSequences(file, merging, { ...plain, emphasis }).sequences[0]!
     const counted = ids.filter((_, position) => weights[position]! > 0)
     expect(merging.decode(counted)).toBe('\n\nScore: 1<|im_end|>\n')
     expect(merging.decode(ids.filter((_, position) => weights[position]! > 1))).toBe('1')

@@ -103,7 +103,7 @@ describe('settings', () => {
 
   it('with an unknown device', async () => {
     const run = sft.run({
-      inputs: { ...policy, data: data() },
+      inputs: { ...policy, validation: undefined, data: data() },
       outputs: { adapter: '', log: '' },
       params: { ...quick } as never,
       device: 'abacus',

@@ -3,48 +3,23 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { readAdapter } from '../../lm/checkpoint/peft.ts'
 import { readRewards } from '../../lm/text/rows.ts'
 import dpo from '../../stages/dpo/index.ts'
 import grpo from '../../stages/grpo/index.ts'
 import { optimisePolicy } from '../../stages/grpo/optimise.ts'
-import sft from '../../stages/sft/index.ts'
 import { loadPolicy } from '../../stages/training/policy.ts'
 import {
   type DpoBatch,
-  largestDifference,
   type PolicyGradientBatch,
   type RunReference,
   readReference,
   referencePath,
-  type SftBatch,
 } from '../lm/reference.ts'
+import type { LogRow } from './training-runs.ts'
+import { adapterDifference, expectRelative, trainingParams } from './trl-runs.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'training-parity-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
-
-type LogRow = Readonly<Record<string, number>>
-
-/** TRL's settings under our stages' names. */
-function trainingParams(settings: Readonly<Record<string, unknown>>) {
-  const number = (name: string) => settings[name] as number
-  return {
-    epochs: number('num_train_epochs'),
-    max_steps: Math.max(0, number('max_steps')),
-    batch_size: number('per_device_train_batch_size'),
-    gradient_accumulation_steps: number('gradient_accumulation_steps'),
-    learning_rate: number('learning_rate'),
-    lr_scheduler: settings.lr_scheduler_type as 'linear' | 'cosine' | 'constant',
-    warmup: number('warmup_steps'),
-    weight_decay: number('weight_decay'),
-    max_grad_norm: number('max_grad_norm'),
-    max_length: number('max_length'),
-    shuffle: false,
-    group_by_length: false,
-    seed: 0,
-    lora: { r: 8, alpha: 16, targets: ['q_proj'], rslora: false },
-  }
-}
 
 /** What the engine hands a stage, with outputs of its own for each run. */
 function contextOf(name: string) {
@@ -67,56 +42,6 @@ function readLog(file: string): LogRow[] {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
   return lines.map((line) => JSON.parse(line) as LogRow)
 }
-
-function expectRelative(
-  ours: number | undefined,
-  theirs: number | null | undefined,
-  tolerance: number,
-  what: string,
-) {
-  const difference = Math.abs(ours! - theirs!) / Math.max(Math.abs(theirs!), 1e-12)
-  expect(difference, `${what}: ${ours} against ${theirs}`).toBeLessThan(tolerance)
-}
-
-/** Largest difference of two PEFT folders' matrices. */
-function adapterDifference(ours: string, theirs: string): number {
-  const [mine, expected] = [readAdapter(ours).tensors, readAdapter(theirs).tensors]
-  expect([...mine.keys()].sort()).toEqual([...expected.keys()].sort())
-  return Math.max(...[...expected].map(([name, { data }]) => largestDifference(mine.get(name)!.data, data)))
-}
-
-describe('sft against TRL', () => {
-  const runs = readReference<Record<string, RunReference<SftBatch>>>('training/sft.json')
-
-  it.each(Object.keys(runs))('%s: every step, and the adapter after the last', async (name) => {
-    const { settings, steps } = runs[name]!
-    const context = contextOf(name)
-    await sft.run({
-      ...context,
-      inputs: { ...policy, data: { rows: referencePath('training/sft-rows.jsonl') } },
-      params: { ...trainingParams(settings), train_on_prompt: settings.completion_only_loss === false },
-    })
-    const log = readLog(context.outputs.log)
-    expect(log).toHaveLength(steps.length)
-    log.forEach((row, index) => {
-      const { log: theirs, batches } = steps[index]!
-      expectRelative(row.loss, theirs.loss, 5e-6, `loss at step ${index + 1}`)
-      expectRelative(row.grad_norm, theirs.grad_norm, 5e-6, `grad_norm at step ${index + 1}`)
-      expectRelative(row.learning_rate, theirs.learning_rate, 1e-7, `learning_rate at step ${index + 1}`)
-      expect(row.epoch).toBeCloseTo(theirs.epoch!, 3)
-      // TRL logs the plain mean over micro-batches, we weigh by tokens.
-      const counts = batches!.map(
-        ({ labels }) => labels.flatMap((ids) => ids.slice(1)).filter((id) => id !== -100).length,
-      )
-      const correct = batches!.map(({ token_accuracy }, micro) => token_accuracy * counts[micro]!)
-      const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
-      expect(row.mean_token_accuracy).toBeCloseTo(sum(correct) / sum(counts), 6)
-    })
-    expect(adapterDifference(context.outputs.adapter, referencePath(`training/sft-${name}`))).toBeLessThan(
-      2e-5,
-    )
-  })
-})
 
 describe('dpo against TRL', () => {
   const runs = readReference<Record<string, RunReference<DpoBatch>>>('training/dpo.json')

@@ -40,6 +40,27 @@ export function supervisedShares(
   layout: BatchLayout,
   whole: readonly Sequence[],
 ): HostBatch {
+  const { total, counted } = totalsOf(whole)
+  const { data, shape } = arrays.weights!
+  return {
+    shares: { shape, data: Float32Array.from(data, (weight) => weight / total) },
+    counts: { shape, data: Float32Array.from(data, (_, slot) => (slot < layout.counted ? 1 / counted : 0)) },
+  }
+}
+
+interface Totals {
+  /** Sum of the weights of all targets. */
+  readonly total: number
+  /** Targets with a weight. */
+  readonly counted: number
+}
+
+/** A set of held-out rows is one whole to many micro-batches: it is summed up once. */
+const known = new WeakMap<readonly Sequence[], Totals>()
+
+function totalsOf(whole: readonly Sequence[]): Totals {
+  const before = known.get(whole)
+  if (before !== undefined) return before
   let total = 0
   let counted = 0
   for (const { ids, weights } of whole) {
@@ -48,9 +69,7 @@ export function supervisedShares(
       if (weights[position]! !== 0) counted++
     }
   }
-  const { data, shape } = arrays.weights!
-  return {
-    shares: { shape, data: Float32Array.from(data, (weight) => weight / total) },
-    counts: { shape, data: Float32Array.from(data, (_, slot) => (slot < layout.counted ? 1 / counted : 0)) },
-  }
+  const totals = { total, counted }
+  known.set(whole, totals)
+  return totals
 }

@@ -1,0 +1,85 @@
+/**
+ * @file Evaluation on held-out rows during training: when it is due, what it measures, and what follows from it. All
+ * that follows is read off the log, so that a resumed training follows the same course.
+ */
+import type { LogRow } from './checkpoint.ts'
+import type { Learner } from './learner.ts'
+import { notANumber } from './not-a-number.ts'
+import type { TrainingTask } from './trainer.ts'
+
+export interface ValidationSettings {
+  /** Updates between evaluations; after each epoch where undefined. The last update is always followed by one. */
+  readonly every: number | undefined
+  /** Also before the first update. @default false */
+  readonly atStart?: boolean | undefined
+  /** Column that says which evaluation is best; the lower the better where its name ends in `loss`. */
+  readonly metric: string
+  /** Whether the training ends with the parameters of the best evaluation instead of the last. */
+  readonly keepBest: boolean
+  /** Ends the training after so many evaluations in a row that were no better. @default never */
+  readonly patience?: number | undefined
+  /** What an evaluation must be better by to count as better to `patience`. @default 0 */
+  readonly threshold?: number | undefined
+}
+
+export function isEvaluationDue(
+  step: number,
+  total: number,
+  updatesAnEpoch: number,
+  { every = updatesAnEpoch, atStart = false }: ValidationSettings,
+): boolean {
+  if (step === 0) return atStart
+  return step % every === 0 || step === total
+}
+
+/**
+ * Loss and metrics over all rows, each row's share as large as if they were one batch: `eval_loss` and so on.
+ * Rows of like length share a batch.
+ * @param onBatch called after each batch with the rows done so far
+ * @throws LmFailure `not-a-number`
+ */
+export async function evaluate<Row>(
+  task: Pick<TrainingTask<Row>, 'lengthOf' | 'collate' | 'columns'>,
+  rows: readonly Row[],
+  batchSize: number,
+  learner: Learner,
+  onBatch: (done: number) => Promise<void>,
+): Promise<Record<string, number>> {
+  const ordered = [...rows].sort((a, b) => task.lengthOf(a) - task.lengthOf(b))
+  const sums: Record<string, number> = {}
+  let loss = 0
+  for (let start = 0; start < ordered.length; start += batchSize) {
+    const part = ordered.slice(start, start + batchSize)
+    const measured = learner.measure(task.collate(part, ordered))
+    loss += measured.loss
+    for (const [name, value] of Object.entries(measured.metrics)) sums[name] = (sums[name] ?? 0) + value
+    await onBatch(start + part.length)
+  }
+  if (!Number.isFinite(loss)) throw notANumber('held-out loss', loss, learner.updates)
+  const columns = Object.entries({ loss, ...task.columns(sums) })
+  return Object.fromEntries(columns.map(([name, value]) => [`eval_${name}`, value]))
+}
+
+export interface Standing {
+  /** Undefined before the first evaluation; one before the first update is no candidate. */
+  readonly best: { readonly step: number; readonly value: number } | undefined
+  /** Evaluations since that were no better, by more than the threshold, than the best before them. */
+  readonly worse: number
+}
+
+/** How the evaluations in a log stand, as transformers' EarlyStoppingCallback counts them. */
+export function standing(
+  log: readonly LogRow[],
+  { metric, threshold = 0 }: Pick<ValidationSettings, 'metric' | 'threshold'>,
+): Standing {
+  const sign = metric.endsWith('loss') ? -1 : 1
+  let best: Standing['best']
+  let worse = 0
+  for (const { [metric]: value, step } of log) {
+    if (typeof value !== 'number' || step === 0) continue
+    const gain = best === undefined ? Number.POSITIVE_INFINITY : sign * (value - best.value)
+    worse = gain > threshold ? 0 : worse + 1
+    if (gain > 0) best = { step: step as number, value }
+  }
+  return { best, worse }
+}
