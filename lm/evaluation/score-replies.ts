@@ -4,25 +4,26 @@
  */
 import { corpusBleu } from './bleu.ts'
 import { distinct } from './distinct.ts'
-import { compilePattern, defaultAnswerPattern, exactMatch, finalAnswer, goldAnswer } from './final-answer.ts'
-import { meanRougeL } from './rouge-l.ts'
+import { compilePattern } from './final-answer.ts'
+import { type GradingOptions, grader } from './grading.ts'
+import { meanRouge } from './rouge.ts'
 
 export interface AnsweredQuestion {
   /** The bare answer, or a whole reference reply in which the answer pattern finds it. */
   readonly answer: string
+  /** Further right answers. */
+  readonly answers?: readonly string[] | undefined
   /** A label to break the exact match down by. */
   readonly task?: string | undefined
 }
 
-export interface ScoreOptions {
-  /** Finds the final answer: its first group, or the whole match. @default `Answer: X` at the end of the reply */
-  readonly answerPattern?: string
+export interface ScoreOptions extends GradingOptions {
   /**
    * Name -> pattern; the share of replies that each one matches is reported as `share/NAME`.
    * `{ worked: '=|ends in' }` tells how many replies show their working.
    */
   readonly patterns?: Readonly<Record<string, string>>
-  /** Compares the replies with the answers as texts (ROUGE-L, BLEU). @default true */
+  /** Compares the replies with the answers as texts (ROUGE, BLEU). @default true */
   readonly overlap?: boolean
 }
 
@@ -37,19 +38,23 @@ function share(count: number, total: number): number {
   return total === 0 ? 0 : count / total
 }
 
-/** Whether each reply's final answer equals its question's. */
+/** All right answers to a question. */
+export function answersOf({ answer, answers = [] }: AnsweredQuestion): string[] {
+  return [...new Set([answer, ...answers])]
+}
+
+/** Whether each reply's final answer is one of its question's. */
 export function gradeReplies({ replies, questions, options = {} }: ScoreRepliesRequest): boolean[] {
-  const pattern = compilePattern(options.answerPattern ?? defaultAnswerPattern)
-  return replies.map((reply, row) =>
-    exactMatch(finalAnswer(reply, pattern), goldAnswer(questions[row]?.answer ?? '', pattern)),
-  )
+  const { isRight } = grader(options)
+  return replies.map((reply, row) => isRight(reply, answersOf(questions[row]!)))
 }
 
 /**
- * - `questions`: how many; `exact_match`: share whose final answer equals the gold one; `exact_match/TASK` and
+ * - `questions`: how many; `exact_match`: share whose final answer is right by the options' `match`; `exact_match/TASK` and
  *   `questions/TASK` for each task that the questions name;
- * - `answered`: share of replies in which the pattern finds a final answer at all;
- * - `rouge_l`, `bleu`: overlap with the answers as texts; `distinct_1`, `distinct_2`: variety;
+ * - `answered`: share of replies in which a final answer is found at all;
+ * - `rouge_1`, `rouge_2`, `rouge_l` (the best answer counts), `bleu` (against the first): overlap with the answers as
+ *   texts; `distinct_1`, `distinct_2`: variety;
  * - `mean_characters`, `mean_words`: length of the replies; `empty`: share of replies without a word;
  * - `share/NAME`: share of replies that the named pattern matches.
  */
@@ -59,12 +64,12 @@ export function scoreReplies(request: ScoreRepliesRequest): Record<string, numbe
     throw new RangeError(`${replies.length} replies to ${questions.length} questions`)
   }
   const count = replies.length
-  const pattern = compilePattern(options.answerPattern ?? defaultAnswerPattern)
+  const { answerOf } = grader(options)
   const correct = gradeReplies(request)
   const values: Record<string, number> = {
     questions: count,
     exact_match: share(correct.filter(Boolean).length, count),
-    answered: share(replies.filter((reply) => finalAnswer(reply, pattern) !== undefined).length, count),
+    answered: share(replies.filter((reply) => answerOf(reply) !== undefined).length, count),
   }
   for (const task of [...new Set(questions.flatMap((question) => question.task ?? []))].sort()) {
     const rows = [...correct.keys()].filter((row) => questions[row]?.task === task)
@@ -72,9 +77,11 @@ export function scoreReplies(request: ScoreRepliesRequest): Record<string, numbe
     values[`questions/${task}`] = rows.length
   }
   if (options.overlap ?? true) {
-    const answers = questions.map((question) => question.answer)
-    values.rouge_l = meanRougeL(replies, answers)
-    values.bleu = corpusBleu(replies, answers)
+    Object.assign(values, meanRouge(replies, questions.map(answersOf)))
+    values.bleu = corpusBleu(
+      replies,
+      questions.map(({ answer }) => answer),
+    )
   }
   values.distinct_1 = distinct(replies, 1)
   values.distinct_2 = distinct(replies, 2)

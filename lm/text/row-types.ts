@@ -35,6 +35,8 @@ export interface PromptRow {
 
 export interface QuestionRow extends PromptRow {
   readonly answer: string
+  /** Further right answers. */
+  readonly answers?: readonly string[]
   readonly task?: string
 }
 
@@ -143,7 +145,7 @@ export function asHistory(value: unknown, name: string): readonly (readonly [str
   })
 }
 
-/** `{prompt}`; also `{instruction, input?}` and the first of `{turns}`. */
+/** `{prompt}`; also `{instruction, input?}`, `{question}` and the first of `{turns}`. */
 export function parsePrompt(row: unknown): Parsed<PromptRow> {
   return parse(row, readPrompt)
 }
@@ -158,11 +160,12 @@ function readPromptText(fields: JsonObject): Prompt {
   if (fields.instruction !== undefined) {
     return alpacaUserTurn(nonEmptyText(fields, 'instruction'), optional(fields, 'input', asString))
   }
+  if (fields.question !== undefined) return nonEmptyText(fields, 'question')
   if (fields.turns !== undefined) {
     const [first] = list(fields, 'turns', asString)
     return asPrompt(first, 'the first of `turns`')
   }
-  return fault('has none of `prompt`, `instruction` and `turns`')
+  return fault('has none of `prompt`, `instruction`, `question` and `turns`')
 }
 
 function asId(value: unknown, name: string): string | number {
@@ -171,10 +174,27 @@ function asId(value: unknown, name: string): string | number {
 
 export function parseQuestion(row: unknown): Parsed<QuestionRow> {
   return parse(row, (fields) => {
-    const answer = typeof fields.answer === 'number' ? String(fields.answer) : nonEmptyText(fields, 'answer')
+    const answers = optional(fields, 'answers', asAnswers)
+    const answer = fields.answer === undefined && answers !== undefined ? answers[0]! : asAnswer(fields)
     const task = optional(fields, 'task', asString)
-    return { ...readPrompt(fields), answer, ...(task !== undefined && { task }) }
+    return {
+      ...readPrompt(fields),
+      answer,
+      ...(answers !== undefined && { answers }),
+      ...(task !== undefined && { task }),
+    }
   })
+}
+
+function asAnswer(fields: JsonObject): string {
+  return typeof fields.answer === 'number' ? String(fields.answer) : nonEmptyText(fields, 'answer')
+}
+
+function asAnswers(value: unknown, name: string): readonly string[] {
+  const answers = readList(value, name, (each, eachName) =>
+    typeof each === 'number' ? String(each) : asString(each, eachName),
+  )
+  return answers.length > 0 ? answers : fault(`${name} is empty`)
 }
 
 export function parseResponse(row: unknown): Parsed<ResponseRow> {

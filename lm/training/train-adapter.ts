@@ -1,9 +1,8 @@
 /** @file Trains a LoRA adapter of a frozen model: a fresh one, or a given one continued. */
 import { writeAdapter } from '../checkpoint/peft.ts'
-import { decoderAdapter, freshAdapter, type LoadedAdapter } from '../model/adapter.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
-import { type LoraMatrix, type LoraSettings, scalingsOf } from '../model/lora.ts'
-import type { Model } from '../model/model.ts'
+import { initialAdapter, type LoraMatrix, type LoraSettings, scalingOf } from '../model/lora.ts'
+import { adapterTensors, type LoadedAdapter, type Model } from '../model/model.ts'
 import type { TensorMap } from '../tensor/tf.ts'
 import { ParameterLayout } from './trainable.ts'
 import {
@@ -14,7 +13,10 @@ import {
   train,
 } from './trainer.ts'
 
-export type StartingAdapter = LoadedAdapter
+export interface StartingAdapter {
+  readonly settings: LoraSettings
+  readonly matrices: ReadonlyMap<string, LoraMatrix>
+}
 
 /** The given adapter, or a fresh one. */
 export function startingAdapter(
@@ -23,7 +25,7 @@ export function startingAdapter(
   settings: LoraSettings,
   seed: number,
 ): StartingAdapter {
-  return given ?? freshAdapter(model, settings, seed)
+  return given ?? { settings, matrices: initialAdapter(model.config, settings, seed) }
 }
 
 /**
@@ -37,7 +39,7 @@ export function enteringPolicy(
   return {
     config: model.config,
     weights: model.weights,
-    adapter: decoderAdapter(adapter),
+    adapter: { tensors: adapterTensors(adapter.matrices), scaling: scalingOf(adapter.settings) },
   }
 }
 
@@ -49,11 +51,11 @@ export async function trainAdapter<Row>(
   context: TrainerContext,
 ): Promise<TrainingResult & { readonly matrices: Map<string, LoraMatrix> }> {
   const layout = ParameterLayout.of(adapter.matrices)
-  const scalings = scalingsOf(adapter.modules)
+  const scaling = scalingOf(adapter.settings)
   const assemble = (tensors: TensorMap): DecoderParameters => ({
     config: model.config,
     weights: model.weights,
-    adapter: { tensors, scalings },
+    adapter: { tensors, scaling },
   })
   const initial = layout.flatten(adapter.matrices)
   const result = await train(model.config, assemble, layout, initial, task, settings, context)
@@ -66,5 +68,13 @@ export function saveAdapter(
   settings: LoraSettings,
   matrices: ReadonlyMap<string, LoraMatrix>,
 ): void {
-  writeAdapter(folder, { settings, baseModel: '', tensors: matrices })
+  writeAdapter(folder, {
+    baseModel: '',
+    r: settings.r,
+    alpha: settings.alpha,
+    dropout: 0,
+    targetModules: settings.targets,
+    rslora: settings.rslora,
+    tensors: matrices,
+  })
 }

@@ -13,7 +13,7 @@ export default defineStage({
   outputs: {
     metrics: {
       type: 'metrics',
-      description: 'exact_match, answered, rouge_l, bleu, distinct_n, lengths, shares',
+      description: 'exact_match, answered, rouge_1, rouge_2, rouge_l, bleu, distinct_n, lengths, shares',
     },
     replies: {
       type: 'replies',
@@ -21,6 +21,11 @@ export default defineStage({
     },
   },
   params: Type.Object({
+    match: Type.Union([Type.Literal('exact'), Type.Literal('normalised'), Type.Literal('numeric')], {
+      default: 'exact',
+      description:
+        'What makes an answer right: as written, without case, punctuation and articles, or the last number',
+    }),
     answer_pattern: Type.Optional(
       Type.String({
         description: 'Regular expression that finds the final answer in a reply; its first group',

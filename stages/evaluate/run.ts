@@ -13,6 +13,7 @@ export async function evaluate({
 }: ContextOf<typeof stage>): Promise<void> {
   const questions = readQuestions(inputs.questions).slice(0, params.limit === 0 ? undefined : params.limit)
   const options = {
+    match: params.match,
     patterns: params.patterns,
     ...(params.answer_pattern !== undefined && { answerPattern: params.answer_pattern }),
   }

@@ -9,9 +9,17 @@ import {
   finalAnswer,
   goldAnswer,
 } from '../../lm/evaluation/final-answer.ts'
-import { rougeL } from '../../lm/evaluation/rouge-l.ts'
+import { grader, normaliseAnswer } from '../../lm/evaluation/grading.ts'
+import { numericAnswer } from '../../lm/evaluation/numeric-answer.ts'
+import { meanRouge, rougeL, rougeN } from '../../lm/evaluation/rouge.ts'
 import { gradeReplies, scoreReplies } from '../../lm/evaluation/score-replies.ts'
 import { wilsonInterval } from '../../lm/evaluation/wilson.ts'
+import { largestDifference, readReference } from './reference.ts'
+
+interface OverlapReference {
+  readonly rows: { readonly candidate: string; readonly reference: string; readonly rouge: number[] }[]
+  readonly bleu: number
+}
 
 /** BLEU: sacrebleu.corpus_bleu with its defaults. ROUGE-L: rouge_score's rougeL F1 without stemming. */
 const published: { candidates: string[]; references: string[]; bleu: number; rouge: number[] }[] = [
@@ -73,6 +81,26 @@ describe('overlap with reference texts', () => {
     },
   )
 
+  it('agrees with sacrebleu and rouge_score on forty pairs', () => {
+    const { rows, bleu } = readReference<{ overlap: OverlapReference }>('evaluation.json').overlap
+    for (const { candidate, reference, rouge } of rows) {
+      const ours = [
+        rougeN(candidate, reference, 1),
+        rougeN(candidate, reference, 2),
+        rougeL(candidate, reference),
+      ]
+      expect(largestDifference(ours, rouge), candidate).toBeLessThan(1e-8)
+    }
+    const texts = rows.map(({ candidate }) => candidate)
+    const references = rows.map(({ reference }) => reference)
+    expect(corpusBleu(texts, references)).toBeCloseTo(bleu, 6)
+  })
+
+  it('takes the best of several references', () => {
+    expect(meanRouge(['a b c'], [['x y', 'a b d', 'a b c']])).toEqual({ rouge_1: 1, rouge_2: 1, rouge_l: 1 })
+    expect(meanRouge(['a', ''], [['a'], ['b']])).toEqual({ rouge_1: 0.5, rouge_2: 0, rouge_l: 0.5 })
+  })
+
   it('tokenises numbers, entities and punctuation as mteval-v13a does', () => {
     expect(tokenize13a("It costs $1,250.50 (&quot;net&quot;), 3-4 days; isn't it?")).toEqual([
       'It',
@@ -131,6 +159,31 @@ describe('final answers', () => {
     expect(exactMatch('Et', 'et')).toBe(false)
     expect(exactMatch('1,2', '12')).toBe(false)
     expect(exactMatch(undefined, '')).toBe(false)
+  })
+})
+
+describe('grading', () => {
+  it('normalises as SQuAD does', () => {
+    expect(normaliseAnswer('  The Eiffel-Tower, in Paris! ')).toBe('eiffeltower in paris')
+    const { isRight, answerOf } = grader({ match: 'normalised' })
+    expect(isRight('the Eiffel Tower.', ['Eiffel Tower'])).toBe(true)
+    expect(isRight('I think so. Answer: Paris', ['paris'])).toBe(true)
+    expect(isRight('It is Paris', ['paris'])).toBe(false)
+    expect(isRight('Lyon', ['Paris', 'lyon'])).toBe(true)
+    expect(answerOf('The.')).toBeUndefined()
+  })
+
+  it('reads numbers as GSM8K does', () => {
+    expect(numericAnswer('She has 3 + 4 = 7 and so #### 1,234')).toBe(1234)
+    expect(numericAnswer('First 3, then -4.5 apples.')).toBe(-4.5)
+    expect(numericAnswer('none')).toBeUndefined()
+    const { isRight, answerOf } = grader({ match: 'numeric' })
+    expect(isRight('So she pays $1,250.00.', ['9 * 2 = 18\n#### 1250'])).toBe(true)
+    expect(isRight('So 18 of 20', ['18'])).toBe(false)
+    expect(answerOf('no number')).toBeUndefined()
+    expect(
+      grader({ match: 'numeric', answerPattern: 'Answer: (.*)$' }).isRight('Answer: 18 of', ['18']),
+    ).toBe(true)
   })
 })
 

@@ -1,0 +1,58 @@
+import { writeFileSync } from 'node:fs'
+import { type ContextOf, StageFailure } from 'flow/stage'
+import { likelihoodOf, perplexityMetrics, slidingWindows } from '../../lm/evaluation/perplexity.ts'
+import { loadAdapter, loadModel, mergeAdapter } from '../../lm/model/model.ts'
+import { startDevice } from '../../lm/tensor/device.ts'
+import { SequenceScorer } from '../../lm/training/score-sequences.ts'
+import type stage from './index.ts'
+import { readTexts } from './texts.ts'
+
+export async function measurePerplexity({
+  inputs,
+  outputs,
+  params,
+  ...context
+}: ContextOf<typeof stage>): Promise<void> {
+  const device = await startDevice(context.device, context.threads)
+  context.log(`device ${device.name}: ${device.reason}`)
+  const model = loadModel(inputs.model)
+  const { maxPositions } = model.config
+  const window = params.window === 0 ? maxPositions : params.window
+  const stride = params.stride === 0 ? Math.max(1, Math.floor(window / 2)) : params.stride
+  if (window > maxPositions) throw invalid('window', `is ${window}; the model has ${maxPositions} positions`)
+  if (stride > window) throw invalid('stride', `is ${stride}, more than the window of ${window}`)
+
+  const { sequences, sizeBytes } = readTexts(inputs.data, model.tokenizer, {
+    wholeConversation: params.whole_conversation,
+    limit: params.limit,
+  })
+  const windows = sequences.flatMap((sequence) => slidingWindows(sequence, window, stride))
+  if (windows.length === 0) {
+    throw new StageFailure({
+      code: 'no-tokens',
+      message: 'no token of the data can be predicted',
+      hint: 'a text must have at least two tokens, a conversation an answer',
+    })
+  }
+  const parameters =
+    inputs.adapter === undefined
+      ? { config: model.config, weights: model.weights }
+      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config))
+  const scorer = new SequenceScorer(parameters, params.batch_size, 1)
+  try {
+    const logps = await scorer.score(windows, {
+      signal: context.signal,
+      progress: (step, total) => context.progress({ step, total, unit: 'window' }),
+    })
+    const likelihood = perplexityMetrics(likelihoodOf(logps), sizeBytes)
+    const values = { ...likelihood, texts: sequences.length }
+    writeFileSync(outputs.metrics, `${JSON.stringify({ stage: 'perplexity', values }, null, 2)}\n`)
+    context.log(`perplexity ${likelihood.perplexity.toPrecision(5)} over ${likelihood.tokens} tokens`)
+  } finally {
+    scorer.dispose()
+  }
+}
+
+function invalid(parameter: string, what: string): StageFailure {
+  return new StageFailure({ code: 'invalid-parameter', message: `\`${parameter}\` ${what}` })
+}
