@@ -6,7 +6,7 @@
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { DecoderConfig } from './config.ts'
 import { names, type Projection } from './layout.ts'
-import { adapterDelta } from './lora.ts'
+import { adapt, type DecoderAdapter } from './lora.ts'
 import { rotate } from './rotary.ts'
 
 /** Everything that the forward pass reads. */
@@ -14,8 +14,7 @@ export interface DecoderParameters {
   readonly config: DecoderConfig
   /** By Hugging Face name; matrices are [out, in]. */
   readonly weights: TensorMap
-  /** LoRA matrices by PEFT name, with their common factor alpha / r. */
-  readonly adapter?: { readonly tensors: TensorMap; readonly scaling: number }
+  readonly adapter?: DecoderAdapter
 }
 
 /** Rotary tables that broadcast against [batch, length, heads, headSize / 2]. */
@@ -40,12 +39,11 @@ export function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
 function project(parameters: DecoderParameters, layer: number, projection: Projection, x: Tensor): Tensor {
   const module = names.module(layer, projection)
   const { weights, adapter } = parameters
-  let y: Tensor = tf.matMul(x, weights[`${module}.weight`]!, false, true)
+  const weight = weights[`${module}.weight`]!
+  let y: Tensor = tf.matMul(x, weight, false, true)
+  if (adapter !== undefined) y = adapt(adapter, module, x, weight, y)
   const bias = weights[`${module}.bias`]
-  if (bias !== undefined) y = tf.add(y, bias)
-  if (adapter === undefined) return y
-  const delta = adapterDelta(adapter.tensors, adapter.scaling, module, x)
-  return delta === undefined ? y : tf.add(y, delta)
+  return bias === undefined ? y : tf.add(y, bias)
 }
 
 /**

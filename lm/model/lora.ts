@@ -1,42 +1,26 @@
 /**
- * @file Low-rank adapters (arXiv 2106.09685) in PEFT's layout: y = W x + scaling * B (A x), A [r, in], B [out, r],
- * scaling = alpha / r, or alpha / sqrt(r) for rsLoRA.
+ * @file Low-rank adapters in PEFT's layout. LoRA (arXiv 2106.09685): y = W x + scaling * B (A x), A [r, in], B [out, r].
+ * DoRA (arXiv 2402.09353): y = m / |V| * V x with V = W + scaling * B A and |V| [out] the norms of its rows, which count
+ * as constants in the gradient; m [out] is trained.
  */
+import { loraName } from '../checkpoint/peft.ts'
 import { createRandom } from '../random.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { DecoderConfig } from './config.ts'
-import { names, type Projection, projectionShape, projections, shortName } from './layout.ts'
+import { projectionShape } from './layout.ts'
+import type { LoraModule } from './lora-modules.ts'
 
-export interface LoraSettings {
-  readonly r: number
-  readonly alpha: number
-  /** Short names of the adapted projections. */
-  readonly targets: readonly string[]
-  readonly rslora: boolean
-}
+export type { LoraSettings } from '../checkpoint/peft-config.ts'
 
-export const allTargets: readonly string[] = projections.map(shortName)
+/** LoRA without anything special about it. */
+export const plainLora = { rslora: false, dora: false, dropout: 0 } as const
 
-export function scalingOf({ r, alpha, rslora }: LoraSettings): number {
-  return alpha / (rslora ? Math.sqrt(r) : r)
-}
-
-/** PEFT's name of one LoRA matrix. */
-export function loraName(module: string, matrix: 'A' | 'B'): string {
-  return `base_model.model.${module}.lora_${matrix}.weight`
-}
-
-/** scaling * B (A x) of a module, x [rows, in]; undefined where the module is not adapted. */
-export function adapterDelta(
-  tensors: TensorMap,
-  scaling: number,
-  module: string,
-  x: Tensor,
-): Tensor | undefined {
-  const a = tensors[loraName(module, 'A')]
-  const b = tensors[loraName(module, 'B')]
-  if (a === undefined || b === undefined) return undefined
-  return tf.mul(tf.matMul(tf.matMul(x, a, false, true), b, false, true), scaling)
+/** An adapter as the forward pass reads it. */
+export interface DecoderAdapter {
+  /** By PEFT's names. */
+  readonly tensors: TensorMap
+  /** Factor on B (A x), by module. */
+  readonly scalings: ReadonlyMap<string, number>
 }
 
 export interface LoraMatrix {
@@ -44,34 +28,100 @@ export interface LoraMatrix {
   readonly data: Float32Array
 }
 
-/** The adapted modules of a decoder, in a fixed order. */
-export function adaptedModules(
-  config: DecoderConfig,
-  targets: readonly string[],
-): { readonly module: string; readonly projection: Projection }[] {
-  const chosen = projections.filter((projection) => targets.includes(shortName(projection)))
-  return Array.from({ length: config.layers }, (_, layer) =>
-    chosen.map((projection) => ({ module: names.module(layer, projection), projection })),
-  ).flat()
+export function scalingsOf(modules: readonly LoraModule[]): Map<string, number> {
+  return new Map(modules.map(({ module, scaling }) => [module, scaling]))
 }
 
-/** A fresh adapter: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B zero, so that it changes nothing yet. */
-export function initialAdapter(
+/**
+ * What an adapter makes of a module's output.
+ * @param x [rows, in]
+ * @param weight W [out, in]
+ * @param y W x [rows, out], without a bias
+ * @returns [rows, out]; `y` itself where the module is not adapted
+ */
+export function adapt(
+  { tensors, scalings }: DecoderAdapter,
+  module: string,
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+): Tensor {
+  const scaling = scalings.get(module)
+  if (scaling === undefined) return y
+  const [a, b] = [tensors[loraName(module, 'A')]!, tensors[loraName(module, 'B')]!]
+  const delta = tf.mul(tf.matMul(tf.matMul(x, a, false, true), b, false, true), scaling)
+  const adapted = tf.add(y, delta)
+  const magnitude = tensors[loraName(module, 'magnitude')]
+  if (magnitude === undefined) return adapted
+  return tf.mul(adapted, tf.div(magnitude, rowNorms(weight, a, b, scaling)))
+}
+
+/** |W + scaling * B A| by row, [out]; the gradient stops here, and the product is not differentiated for nothing. */
+function rowNorms(weight: Tensor, a: Tensor, b: Tensor, scaling: number): Tensor {
+  const compute = tf.customGrad((a, b) => ({
+    value: norms(sum(weight, a as Tensor, b as Tensor, scaling)),
+    gradFunc: () => [tf.zerosLike(a as Tensor), tf.zerosLike(b as Tensor)],
+  }))
+  return compute(a, b)
+}
+
+function sum(weight: Tensor, a: Tensor, b: Tensor, scaling: number): Tensor {
+  return tf.add(weight, tf.mul(tf.matMul(b, a), scaling))
+}
+
+function norms(matrix: Tensor): Tensor {
+  return tf.sqrt(tf.sum(tf.square(matrix), 1))
+}
+
+/**
+ * The weight that does what the module and its adapter do together: W + scaling * B A, with DoRA m / |V| * V of it.
+ * @param weight W [out, in]
+ * @returns [out, in]
+ */
+export function mergedWeight(
+  weight: Tensor,
+  part: Readonly<Record<'A' | 'B', Tensor>> & { readonly magnitude?: Tensor | undefined },
+  scaling: number,
+): Tensor {
+  return tf.tidy(() => {
+    const merged = sum(weight, part.A, part.B, scaling)
+    if (part.magnitude === undefined) return merged
+    return tf.mul(merged, tf.expandDims(tf.div(part.magnitude, norms(merged)), 1))
+  })
+}
+
+/**
+ * The matrices of a fresh adapter, which changes nothing yet: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B
+ * zero.
+ */
+export function initialMatrices(
   config: DecoderConfig,
-  settings: LoraSettings,
+  modules: readonly LoraModule[],
   seed: number,
 ): Map<string, LoraMatrix> {
   const random = createRandom(`lora ${seed}`)
   const matrices = new Map<string, LoraMatrix>()
-  for (const { module, projection } of adaptedModules(config, settings.targets)) {
+  for (const { module, projection, r } of modules) {
     const [out, input] = projectionShape(config, projection)
     const bound = 1 / Math.sqrt(input)
-    const a = Float32Array.from({ length: settings.r * input }, () => (2 * random.next() - 1) * bound)
-    matrices.set(loraName(module, 'A'), { shape: [settings.r, input], data: a })
-    matrices.set(loraName(module, 'B'), {
-      shape: [out, settings.r],
-      data: new Float32Array(out * settings.r),
-    })
+    const a = Float32Array.from({ length: r * input }, () => (2 * random.next() - 1) * bound)
+    matrices.set(loraName(module, 'A'), { shape: [r, input], data: a })
+    matrices.set(loraName(module, 'B'), { shape: [out, r], data: new Float32Array(out * r) })
   }
   return matrices
+}
+
+/** The magnitudes that DoRA starts from while B is zero: the norms of the weights' rows. */
+export function initialMagnitudes(
+  modules: readonly LoraModule[],
+  weightOf: (module: string) => Tensor,
+): Map<string, LoraMatrix> {
+  return new Map(
+    modules.map(({ module }) => {
+      const magnitudes = tf.tidy(() => norms(weightOf(module)))
+      const data = Float32Array.from(magnitudes.dataSync())
+      magnitudes.dispose()
+      return [loraName(module, 'magnitude'), { shape: [data.length], data }]
+    }),
+  )
 }

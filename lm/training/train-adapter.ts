@@ -1,8 +1,9 @@
 /** @file Trains a LoRA adapter of a frozen model: a fresh one, or a given one continued. */
 import { writeAdapter } from '../checkpoint/peft.ts'
+import { decoderAdapter, freshAdapter, type LoadedAdapter } from '../model/adapter.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
-import { initialAdapter, type LoraMatrix, type LoraSettings, scalingOf } from '../model/lora.ts'
-import { adapterTensors, type LoadedAdapter, type Model } from '../model/model.ts'
+import { type LoraMatrix, type LoraSettings, scalingsOf } from '../model/lora.ts'
+import type { Model } from '../model/model.ts'
 import type { TensorMap } from '../tensor/tf.ts'
 import { ParameterLayout } from './trainable.ts'
 import {
@@ -13,10 +14,7 @@ import {
   train,
 } from './trainer.ts'
 
-export interface StartingAdapter {
-  readonly settings: LoraSettings
-  readonly matrices: ReadonlyMap<string, LoraMatrix>
-}
+export type StartingAdapter = LoadedAdapter
 
 /** The given adapter, or a fresh one. */
 export function startingAdapter(
@@ -25,7 +23,7 @@ export function startingAdapter(
   settings: LoraSettings,
   seed: number,
 ): StartingAdapter {
-  return given ?? { settings, matrices: initialAdapter(model.config, settings, seed) }
+  return given ?? freshAdapter(model, settings, seed)
 }
 
 /**
@@ -39,7 +37,7 @@ export function enteringPolicy(
   return {
     config: model.config,
     weights: model.weights,
-    adapter: { tensors: adapterTensors(adapter.matrices), scaling: scalingOf(adapter.settings) },
+    adapter: decoderAdapter(adapter),
   }
 }
 
@@ -51,11 +49,11 @@ export async function trainAdapter<Row>(
   context: TrainerContext,
 ): Promise<TrainingResult & { readonly matrices: Map<string, LoraMatrix> }> {
   const layout = ParameterLayout.of(adapter.matrices)
-  const scaling = scalingOf(adapter.settings)
+  const scalings = scalingsOf(adapter.modules)
   const assemble = (tensors: TensorMap): DecoderParameters => ({
     config: model.config,
     weights: model.weights,
-    adapter: { tensors, scaling },
+    adapter: { tensors, scalings },
   })
   const initial = layout.flatten(adapter.matrices)
   const result = await train(model.config, assemble, layout, initial, task, settings, context)
@@ -68,13 +66,5 @@ export function saveAdapter(
   settings: LoraSettings,
   matrices: ReadonlyMap<string, LoraMatrix>,
 ): void {
-  writeAdapter(folder, {
-    baseModel: '',
-    r: settings.r,
-    alpha: settings.alpha,
-    dropout: 0,
-    targetModules: settings.targets,
-    rslora: settings.rslora,
-    tensors: matrices,
-  })
+  writeAdapter(folder, { settings, baseModel: '', tensors: matrices })
 }

@@ -14,8 +14,8 @@ export const adapter = defineArtifact({
   remote: hubSource(adapterSelection),
   validate: (folder) => faultsOf(folder, () => readAdapter(folder)),
   describe: (folder) => {
-    const { config, tensors } = readAdapter(folder)
+    const { settings, tensors } = readAdapter(folder)
     const parameters = [...tensors.values()].reduce((total, tensor) => total + tensor.data.length, 0)
-    return `LoRA of rank ${config.r}, ${shortCount(parameters)} parameters`
+    return `${settings.dora ? 'DoRA' : 'LoRA'} of rank ${settings.r}, ${shortCount(parameters)} parameters`
   },
 })

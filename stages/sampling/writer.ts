@@ -1,8 +1,9 @@
 /** @file A loaded model that answers prompts: what generate, judge, evaluate and chat have in common. */
 import type { Progress } from 'flow/stage'
 import { type Generated, type GenerationHooks, generate } from '../../lm/generate/generate.ts'
+import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
-import { loadAdapter, loadModel, mergeAdapter } from '../../lm/model/model.ts'
+import { loadModel } from '../../lm/model/model.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
 import { encodePrompt } from '../../lm/text/conversation.ts'
 import { type Prompt, promptMessages } from '../../lm/text/messages.ts'

@@ -1,5 +1,6 @@
 /** @file Parameters that every stage shares that trains an adapter, under the names that TRL's and PEFT's users know. */
 import { Type } from 'flow/stage'
+import { loraParams } from './lora.ts'
 
 export interface TrainingDefaults {
   readonly epochs: number
@@ -46,21 +47,6 @@ export function trainingParams(defaults: TrainingDefaults) {
       description: 'Rows of like length together: less padding',
     }),
     seed: Type.Integer({ default: 0 }),
-    lora: Type.Object(
-      {
-        r: Type.Integer({ minimum: 1, default: 8 }),
-        alpha: Type.Number({ exclusiveMinimum: 0, default: 16 }),
-        targets: Type.Array(Type.String(), {
-          default: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
-          minItems: 1,
-          description: 'Projections that carry an adapter',
-        }),
-        rslora: Type.Boolean({
-          default: false,
-          description: 'Scales by alpha / sqrt(r) instead of alpha / r',
-        }),
-      },
-      { default: {}, description: 'The fresh adapter; a given one keeps its own settings' },
-    ),
+    lora: loraParams,
   }
 }

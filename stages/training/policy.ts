@@ -1,8 +1,8 @@
 /** @file What the training stages do alike: load the policy, read the settings, write adapter and log. */
 import { writeFileSync } from 'node:fs'
 import { type StageContext, StageFailure } from 'flow/stage'
-import { allTargets } from '../../lm/model/lora.ts'
-import { loadAdapter, loadModel, type Model } from '../../lm/model/model.ts'
+import { loadAdapter } from '../../lm/model/adapter.ts'
+import { loadModel, type Model } from '../../lm/model/model.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
 import { tf } from '../../lm/tensor/tf.ts'
 import { truncateCompletion } from '../../lm/text/truncate.ts'
@@ -17,6 +17,7 @@ import {
   trainAdapter,
 } from '../../lm/training/train-adapter.ts'
 import type { TrainerSettings, TrainingTask } from '../../lm/training/trainer.ts'
+import { type LoraParams, loraSettings } from './lora.ts'
 
 /** The parameters of `trainingParams`, as a stage receives them. */
 export interface TrainingParams {
@@ -34,12 +35,7 @@ export interface TrainingParams {
   readonly shuffle: boolean
   readonly group_by_length: boolean
   readonly seed: number
-  readonly lora: {
-    readonly r: number
-    readonly alpha: number
-    readonly targets: string[]
-    readonly rslora: boolean
-  }
+  readonly lora: LoraParams
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the context of any training stage
@@ -58,17 +54,9 @@ export async function loadPolicy(
 ): Promise<Policy> {
   const device = await startDevice(context.device, context.threads)
   context.log(`device ${device.name}: ${device.reason}`)
-  const unknown = params.lora.targets.find((target) => !allTargets.includes(target))
-  if (unknown !== undefined) {
-    throw new StageFailure({
-      code: 'unknown-target',
-      message: `\`lora.targets\` names \`${unknown}\`, which is no projection of the model`,
-      hint: `choose from ${allTargets.join(', ')}`,
-    })
-  }
   const model = loadModel(inputs.model)
   const given = inputs.adapter === undefined ? undefined : loadAdapter(inputs.adapter, model.config)
-  return { model, adapter: startingAdapter(model, given, params.lora, params.seed) }
+  return { model, adapter: startingAdapter(model, given, loraSettings(params.lora), params.seed) }
 }
 
 export function trainerSettings(params: TrainingParams, temperature = 1): TrainerSettings {

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { readAdapter, writeAdapter } from '../../lm/checkpoint/peft.ts'
-import { writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
+import { openSafetensors, writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
 import type { LmFailure } from '../../lm/failure.ts'
+import { type LoraSettings, plainLora } from '../../lm/model/lora.ts'
 
 let folder: string
 beforeEach(() => {
@@ -80,45 +81,71 @@ describe('an adapter folder', () => {
     data: Float32Array.from({ length: rows * columns }, (_, i) => i / 8),
   })
   const tensors = { [`${base}.lora_A.weight`]: matrix(2, 4), [`${base}.lora_B.weight`]: matrix(3, 2) }
-  const options = {
-    baseModel: 'checkpoints/tiny-base',
-    r: 2,
-    alpha: 4,
-    targetModules: ['v_proj', 'q_proj'],
-    tensors,
-  }
+  const settings: LoraSettings = { ...plainLora, r: 2, alpha: 4, targets: ['v_proj', 'q_proj'] }
+  const written = new Map(Object.entries(tensors))
+  const options = { settings, baseModel: 'checkpoints/tiny-base', tensors: written }
 
   test('reads what was written', () => {
-    writeAdapter(folder, { ...options, dropout: 0.05, rslora: true })
-    const adapter = readAdapter(folder)
-    expect(adapter.config).toEqual({
-      baseModel: 'checkpoints/tiny-base',
-      r: 2,
-      alpha: 4,
+    const full: LoraSettings = {
+      ...settings,
+      targets: ['q_proj', 'v_proj'],
       dropout: 0.05,
       rslora: true,
-      targetModules: ['q_proj', 'v_proj'],
-    })
+      exclude: 'model\\.layers\\.1\\..*',
+      layers: [0],
+      layersPattern: ['layers'],
+      rankPattern: { q_proj: 2 },
+      alphaPattern: { '^model.layers.0.self_attn.q_proj': 3 },
+    }
+    writeAdapter(folder, { ...options, settings: full })
+    const adapter = readAdapter(folder)
+    expect(adapter.settings).toEqual(full)
     expect(adapter.tensors.get(`${base}.lora_B.weight`)).toEqual(tensors[`${base}.lora_B.weight`])
   })
 
   test('bytes do not depend on the order of tensors and modules', () => {
     writeAdapter(folder, options)
     const other = join(folder, 'other')
-    const reversed = new Map(Object.entries(tensors).reverse())
-    writeAdapter(other, { ...options, targetModules: ['q_proj', 'v_proj'], tensors: reversed })
+    const reversed = new Map([...written].reverse())
+    writeAdapter(other, {
+      ...options,
+      settings: { ...settings, targets: ['q_proj', 'v_proj'] },
+      tensors: reversed,
+    })
     for (const file of ['adapter_config.json', 'adapter_model.safetensors']) {
       expect(readFileSync(join(other, file)).equals(readFileSync(join(folder, file)))).toBe(true)
     }
   })
 
   test.each([
-    ['use_dora', true],
+    [`${base}.lora_A.default.weight`, `${base}.lora_B.default.weight`, undefined],
+    [
+      'model.layers.0.self_attn.q_proj.lora_A.weight',
+      'model.layers.0.self_attn.q_proj.lora_B.weight',
+      undefined,
+    ],
+    [
+      'base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight',
+      'base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_B.weight',
+      'model.language_model',
+    ],
+  ])('reads tensors named %s', (a, b, decoderPath) => {
+    writeAdapter(folder, options)
+    writeSafetensors(join(folder, 'adapter_model.safetensors'), { [a]: matrix(2, 4), [b]: matrix(3, 2) })
+    const adapter = readAdapter(folder)
+    expect([...adapter.tensors.keys()]).toEqual(Object.keys(tensors))
+    expect(adapter.settings.decoderPath).toBe(decoderPath)
+    if (decoderPath === undefined) return
+    writeAdapter(folder, { ...options, settings: adapter.settings, tensors: adapter.tensors })
+    expect(openSafetensors(join(folder, 'adapter_model.safetensors')).names).toEqual([a, b])
+  })
+
+  test.each([
+    ['use_qalora', true],
+    ['use_bdlora', { nblocks: 2 }],
     ['lora_bias', true],
     ['bias', 'all'],
     ['modules_to_save', ['lm_head']],
-    ['rank_pattern', { q_proj: 4 }],
-    ['alpha_pattern', { q_proj: 4 }],
     ['trainable_token_indices', [1]],
     ['layer_replication', [[0, 1]]],
     ['fan_in_fan_out', true],
@@ -136,20 +163,34 @@ describe('an adapter folder', () => {
   test('reads a config of few fields', () => {
     writeAdapter(folder, options)
     put('adapter_config.json', { peft_type: 'LORA', r: 2, lora_alpha: 4, target_modules: ['q_proj'] })
-    expect(readAdapter(folder).config).toMatchObject({ dropout: 0, rslora: false, baseModel: '' })
+    expect(readAdapter(folder).settings).toEqual({ ...settings, targets: ['q_proj'] })
   })
 
   test('refuses what does not fit together', () => {
+    const of = (...entries: [string, ReturnType<typeof matrix>][]) => ({ tensors: new Map(entries) })
+    const [a, b] = [...written] as [[string, ReturnType<typeof matrix>], [string, ReturnType<typeof matrix>]]
+    const magnitude = (size: number): [string, ReturnType<typeof tensor>] => [
+      `${base}.lora_magnitude_vector`,
+      tensor(...new Array<number>(size).fill(1)),
+    ]
+    const dora = { settings: { ...settings, dora: true } }
     const cases: [object, RegExp][] = [
-      [{ r: 3 }, /does not fit rank 3/],
-      [{ tensors: { [`${base}.lora_A.weight`]: matrix(2, 4) } }, /stands without/],
-      [{ tensors: {} }, /no tensors/],
+      [of(a), /has no `.*lora_B\.weight`/],
+      [of(b), /has no `.*lora_A\.weight`/],
+      [of(), /no tensors/],
+      [of(a, [b[0], matrix(3, 5)]), /lora_A of rank 2 and a lora_B of rank 5/],
+      [of(a, b, magnitude(3)), /has magnitudes, but `use_dora` is false/],
+      [{ ...dora }, /has no `.*lora_magnitude_vector`/],
+      [{ ...dora, ...of(a, b, magnitude(4)) }, /3 outputs and 4 magnitudes/],
+      [of(a, b, [`${base}.lora_embedding_A`, matrix(2, 4)]), /lora_embedding_A` is not supported/],
       [
-        { tensors: { [`${base}.lora_magnitude_vector`]: tensor(1) } },
-        /lora_magnitude_vector` is not supported/,
+        of([a[0], { shape: [2, 4], data: new Float32Array(8).fill(Number.NaN) }], b),
+        /8 values that are no numbers/,
       ],
-      [{ dropout: 1 }, /`lora_dropout`/],
-      [{ r: 0.5 }, /`r`/],
+      [{ settings: { ...settings, dropout: 1 } }, /`lora_dropout`/],
+      [{ settings: { ...settings, r: 0.5 } }, /`r`/],
+      [{ settings: { ...settings, targets: '(?i)q_proj' } }, /regular expression/],
+      [{ settings: { ...settings, targets: '.*q_proj', layers: [0] } }, /`layers_to_transform`/],
     ]
     for (const [change, message] of cases) {
       const at = join(folder, 'case')

@@ -1,9 +1,9 @@
 /** @file The numbers that transformers, PEFT and TRL computed, as `test/reference/` left them. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { decoderAdapter, loadAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
-import { scalingOf } from '../../lm/model/lora.ts'
-import { adapterTensors, loadAdapter, loadModel } from '../../lm/model/model.ts'
+import { loadModel } from '../../lm/model/model.ts'
 import type { Message } from '../../lm/text/messages.ts'
 
 export function referencePath(path: string): string {
@@ -86,8 +86,11 @@ export interface PolicyGradientBatch {
 export function loadReferenceModel(model: string, adapter?: string): DecoderParameters {
   const { config, weights } = loadModel(referencePath(`models/${model}`))
   if (adapter === undefined) return { config, weights }
-  const { settings, matrices } = loadAdapter(referencePath(`adapters/${adapter}`), config)
-  return { config, weights, adapter: { tensors: adapterTensors(matrices), scaling: scalingOf(settings) } }
+  return {
+    config,
+    weights,
+    adapter: decoderAdapter(loadAdapter(referencePath(`adapters/${adapter}`), config)),
+  }
 }
 
 /** Largest |a - b| over two arrays of equal length; NaN where any difference is. */

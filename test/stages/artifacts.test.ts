@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { ArtifactDefinition, ArtifactFault } from '../../engine/artifacts/define.ts'
 import { writeAdapter } from '../../lm/checkpoint/peft.ts'
 import { writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
+import { plainLora } from '../../lm/model/lora.ts'
 import { adapter } from '../../stages/artifacts/adapter.ts'
 import { dataset } from '../../stages/artifacts/dataset.ts'
 import { documents } from '../../stages/artifacts/documents.ts'
@@ -234,11 +235,7 @@ describe('adapter', () => {
     const name = 'base_model.model.model.layers.0.self_attn.q_proj'
     writeAdapter(folder, {
       baseModel: 'm',
-      r: 2,
-      alpha: 4,
-      dropout: 0,
-      rslora: false,
-      targetModules: ['q_proj'],
+      settings: { ...plainLora, r: 2, alpha: 4, targets: ['q_proj'] },
       tensors: new Map([
         [`${name}.lora_A.weight`, { shape: [2, 8], data: new Float32Array(16) }],
         [`${name}.lora_B.weight`, { shape: [8, 2], data: new Float32Array(16) }],

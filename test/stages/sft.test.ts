@@ -167,17 +167,17 @@ describe('the stage', () => {
   it('starts a fresh adapter with the given settings', async () => {
     const lora = { r: 2, alpha: 6, targets: ['v_proj', 'up_proj'], rslora: true }
     const run = await runStage(sft, { model: policy.model, data: { rows } }, { ...quick, max_steps: 2, lora })
-    const { config, tensors } = readAdapter(run.outputs.adapter!)
-    expect(config).toMatchObject({ r: 2, alpha: 6, rslora: true, targetModules: ['up_proj', 'v_proj'] })
+    const { settings, tensors } = readAdapter(run.outputs.adapter!)
+    expect(settings).toMatchObject({ r: 2, alpha: 6, rslora: true, targets: ['up_proj', 'v_proj'] })
     expect(tensors.size).toBe(2 * 2 * 2)
   })
 
   it('goes on from a given adapter, whose own settings stay', async () => {
     const lora = { r: 2, alpha: 6, targets: ['v_proj'], rslora: true }
     const run = await runStage(sft, { ...policy, data: { rows } }, { ...quick, max_steps: 1, lora })
-    const { config, tensors } = readAdapter(run.outputs.adapter!)
+    const { settings, tensors } = readAdapter(run.outputs.adapter!)
     const given = readAdapter(policy.adapter)
-    expect(config).toEqual({ ...given.config, baseModel: '' })
+    expect(settings).toEqual(given.settings)
     expect([...tensors.keys()]).toEqual([...given.tensors.keys()])
   })
 

@@ -65,7 +65,7 @@ describe('an adapter', () => {
       file: adapter,
     })
     expect(failure.message).toMatch(
-      /^the adapter does not fit the model: `.*` is \[.*\], its adapter \[.*\]$/,
+      /^the adapter does not fit the model: `.*` is \[.*\], its `.*lora_B.weight` \[48, 4\]$/,
     )
   })
 
@@ -76,10 +76,28 @@ describe('an adapter', () => {
 
 describe('settings', () => {
   it('with an unknown target', async () => {
-    expect(await fineTune({}, { lora: { targets: ['q_proj', 'lm_head'] } })).toEqual({
+    const fresh = (lora: object) =>
+      failureOf(runStage(sft, { model: policy.model, data: data() }, { ...quick, lora }))
+    const hint = 'choose from q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or `all-linear`'
+    expect(await fresh({ targets: ['q_proj', 'query'] })).toEqual({
       code: 'unknown-target',
-      message: '`lora.targets` names `lm_head`, which is no projection of the model',
-      hint: 'choose from q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj',
+      message: "the adapter's target `query` is no projection of the model",
+      hint,
+    })
+    for (const targets of [['q_proj', 'lm_head'], 'lm_head|.*q_proj']) {
+      expect(await fresh({ targets })).toEqual({
+        code: 'unsupported-target',
+        message: "the adapter's targets take in `lm_head`, which is no projection of a layer",
+        hint,
+      })
+    }
+    expect(await fresh({ targets: 'model\\.layers\\..*' })).toMatchObject({ code: 'unsupported-target' })
+    expect(await fresh({ targets: '.*k_proj', exclude_modules: 'model.*' })).toMatchObject({
+      code: 'unknown-target',
+    })
+    expect(await fresh({ targets: '.*(?i:q_proj)' })).toMatchObject({ code: 'unsupported-pattern' })
+    expect(await fresh({ targets: ['q_proj'], layers_to_transform: [9] })).toMatchObject({
+      code: 'unknown-target',
     })
   })
 

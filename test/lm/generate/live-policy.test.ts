@@ -1,9 +1,10 @@
 /** @file A policy that moves between calls: what was compiled before serves on, and reads the new values. */
 import { beforeAll, expect, it } from 'vitest'
 import { type GenerationSettings, Generator, generate } from '../../../lm/generate/generate.ts'
+import { loadAdapter } from '../../../lm/model/adapter.ts'
 import { LivePolicy } from '../../../lm/model/live-policy.ts'
 import type { LoraMatrix } from '../../../lm/model/lora.ts'
-import { loadAdapter, loadModel, type Model } from '../../../lm/model/model.ts'
+import { loadModel, type Model } from '../../../lm/model/model.ts'
 import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { SequenceScorer, scoreSequences } from '../../../lm/training/score-sequences.ts'

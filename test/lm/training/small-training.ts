@@ -1,5 +1,7 @@
 /** @file A training small enough for a test: an adapter of the tiny Qwen2 checkpoint on a dozen short sequences. */
-import { loadAdapter, loadModel, type Model } from '../../../lm/model/model.ts'
+import { loadAdapter } from '../../../lm/model/adapter.ts'
+import { plainLora } from '../../../lm/model/lora.ts'
+import { loadModel, type Model } from '../../../lm/model/model.ts'
 import { type Sequence, tokenBatch } from '../../../lm/training/batch.ts'
 import type { Objective } from '../../../lm/training/objective.ts'
 import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
@@ -13,7 +15,7 @@ export function smallModel(): Model {
 }
 
 export function freshAdapter(model: Model, seed = 0): StartingAdapter {
-  const settings = { r: 4, alpha: 8, targets: ['q_proj', 'v_proj', 'down_proj'], rslora: false }
+  const settings = { ...plainLora, r: 4, alpha: 8, targets: ['q_proj', 'v_proj', 'down_proj'] }
   return startingAdapter(model, undefined, settings, seed)
 }
 

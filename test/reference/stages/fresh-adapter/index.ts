@@ -14,10 +14,11 @@ export default defineStage({
   async run({ inputs, outputs, params: { r, alpha, seed } }) {
     const { openCheckpoint } = await import('../../../../lm/checkpoint/folder.ts')
     const { decoderConfig } = await import('../../../../lm/model/config.ts')
-    const { allTargets, initialAdapter } = await import('../../../../lm/model/lora.ts')
+    const { initialMatrices, plainLora } = await import('../../../../lm/model/lora.ts')
+    const { allTargets, loraModules } = await import('../../../../lm/model/lora-modules.ts')
     const { saveAdapter } = await import('../../../../lm/training/train-adapter.ts')
     const config = decoderConfig(openCheckpoint(inputs.model).config, inputs.model)
-    const settings = { r, alpha, targets: allTargets, rslora: false }
-    saveAdapter(outputs.adapter, settings, initialAdapter(config, settings, seed))
+    const settings = { ...plainLora, r, alpha, targets: allTargets }
+    saveAdapter(outputs.adapter, settings, initialMatrices(config, loraModules(config, settings), seed))
   },
 })
