@@ -1,0 +1,61 @@
+/** @file Adapters of every kind that PEFT made: the same logits, beside the weights and merged into them. */
+import { beforeAll, describe, expect, it } from 'vitest'
+import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
+import { loadAdapter, mergeAdapter, mergedTensor } from '../../lm/model/adapter.ts'
+import { causalAttention, type DecoderParameters, hiddenStates, logits } from '../../lm/model/decoder.ts'
+import { loadModel } from '../../lm/model/model.ts'
+import { jit } from '../../lm/tensor/jit.ts'
+import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
+import { type TensorMap, tf } from '../../lm/tensor/tf.ts'
+import { causalArrays, upload } from '../../lm/training/batch.ts'
+import { largestDifference, loadReferenceModel, readReference, referencePath } from './reference.ts'
+
+interface AdapterLogits {
+  readonly input_ids: number[]
+  /** The tokens whose logits are kept. */
+  readonly tokens: number[]
+  readonly adapters: Readonly<Record<string, { readonly model: string; readonly logits: number[][] }>>
+}
+
+const reference = readReference<AdapterLogits>('logits-adapters.json')
+
+beforeAll(async () => {
+  registerOnnxBackend()
+  await tf.setBackend('onnx')
+})
+
+/** [position][token], at the tokens that the fixture keeps. */
+function logitsOf(parameters: DecoderParameters): number[][] {
+  const { config } = parameters
+  const length = reference.input_ids.length
+  const program = jit(({ ids, cos, sin, mask }: TensorMap) => {
+    const attend = causalAttention(config, 1, length, mask!)
+    const hidden = hiddenStates(parameters, ids!, 1, length, { cos: cos!, sin: sin! }, attend)
+    return { logits: logits(parameters, hidden) }
+  })
+  const args = { ids: tf.tensor1d(reference.input_ids, 'int32'), ...upload(causalArrays(config, length)) }
+  const { logits: result } = program(args)
+  const rows = result!.arraySync() as number[][]
+  program.dispose()
+  return rows.map((row) => reference.tokens.map((token) => row[token]!))
+}
+
+describe.each(Object.entries(reference.adapters))('%s', (name, { model, logits: expected }) => {
+  it('gives the logits of PEFT', () => {
+    const ours = logitsOf(loadReferenceModel(model, name))
+    expect(largestDifference(ours.flat(), expected.flat())).toBeLessThan(2e-5)
+  })
+
+  it('gives them merged into the weights, all at once or tensor by tensor', () => {
+    const folder = referencePath(`models/${model}`)
+    const base = loadModel(folder)
+    const adapter = loadAdapter(referencePath(`adapters/${name}`), base.config)
+    const merged = mergeAdapter(base, adapter)
+    expect(largestDifference(logitsOf(merged).flat(), expected.flat())).toBeLessThan(2e-5)
+    const checkpoint = openCheckpoint(folder)
+    for (const [tensorName, weight] of Object.entries(merged.weights)) {
+      const { data } = mergedTensor(adapter, tensorName, checkpoint.tensor(tensorName))
+      expect(largestDifference(data, weight.dataSync())).toBe(0)
+    }
+  })
+})
