@@ -8,6 +8,7 @@ export default defineConfig({
     alias: {
       'flow/stage': here('./engine/stage/index.ts'),
       'flow/artifacts': here('./engine/artifacts/index.ts'),
+      'flow/code': here('./engine/stage/user-code.ts'),
     },
   },
   test: {

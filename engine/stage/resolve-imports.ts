@@ -167,7 +167,7 @@ class ImportResolver {
     const name = packageName(args.path)
     const [error] = found.errors
     const note = args.path.startsWith('flow/')
-      ? "Flow offers 'flow/stage', 'flow/artifacts' and 'flow/lm/...'"
+      ? "Flow offers 'flow/stage', 'flow/artifacts', 'flow/code' and 'flow/lm/...'"
       : `install it: npm install ${name}`
     return { errors: [{ text: error?.text ?? `Could not resolve "${args.path}"`, notes: [{ text: note }] }] }
   }

@@ -4,7 +4,7 @@ import { decoderAdapter, freshAdapter, type LoadedAdapter } from '../model/adapt
 import type { DecoderParameters } from '../model/decoder.ts'
 import { type LoraMatrix, type LoraSettings, scalingsOf } from '../model/lora.ts'
 import type { Model } from '../model/model.ts'
-import type { TensorMap } from '../tensor/tf.ts'
+import type { Assemble } from './gradient.ts'
 import { ParameterLayout } from './trainable.ts'
 import {
   type TrainerContext,
@@ -41,6 +41,28 @@ export function enteringPolicy(
   }
 }
 
+/** What a learner needs to know of an adapter under training. */
+export interface AdapterCourse {
+  readonly layout: ParameterLayout
+  readonly assemble: Assemble
+  /** The parameters to start from, [layout.size]. */
+  readonly initial: Float32Array
+}
+
+export function adapterCourse(model: Model, adapter: StartingAdapter): AdapterCourse {
+  const layout = ParameterLayout.of(adapter.matrices)
+  const scalings = scalingsOf(adapter.modules)
+  return {
+    layout,
+    assemble: (tensors) => ({
+      config: model.config,
+      weights: model.weights,
+      adapter: { tensors, scalings },
+    }),
+    initial: layout.flatten(adapter.matrices),
+  }
+}
+
 export async function trainAdapter<Row>(
   model: Model,
   adapter: StartingAdapter,
@@ -48,14 +70,7 @@ export async function trainAdapter<Row>(
   settings: TrainerSettings,
   context: TrainerContext,
 ): Promise<TrainingResult & { readonly matrices: Map<string, LoraMatrix> }> {
-  const layout = ParameterLayout.of(adapter.matrices)
-  const scalings = scalingsOf(adapter.modules)
-  const assemble = (tensors: TensorMap): DecoderParameters => ({
-    config: model.config,
-    weights: model.weights,
-    adapter: { tensors, scalings },
-  })
-  const initial = layout.flatten(adapter.matrices)
+  const { layout, assemble, initial } = adapterCourse(model, adapter)
   const result = await train(model.config, assemble, layout, initial, task, settings, context)
   return { ...result, matrices: layout.unflatten(result.parameters) }
 }

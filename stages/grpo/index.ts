@@ -1,5 +1,6 @@
-/** @file Group relative policy optimisation on stored, scored completions. */
+/** @file Group relative policy optimisation on scored completions: stored ones, or its own while it learns. */
 import { defineStage, Type } from 'flow/stage'
+import { rolloutParams } from './online/params.ts'
 import { policyParams } from './params.ts'
 
 export default defineStage({
@@ -8,9 +9,20 @@ export default defineStage({
   inputs: {
     model: 'model',
     adapter: { type: 'adapter', optional: true, description: 'The policy to start from' },
-    data: { type: 'rewards', description: 'Scored completions' },
+    data: { type: 'rewards', optional: true, description: 'Offline: scored completions' },
+    prompts: { type: 'prompts', optional: true, description: 'Online: what the policy is to answer' },
+    reward: {
+      type: 'reward-function',
+      optional: true,
+      many: true,
+      description: 'Online: functions that score completions',
+    },
   },
-  outputs: { adapter: 'adapter', log: 'training-log' },
+  outputs: {
+    adapter: 'adapter',
+    log: 'training-log',
+    rollouts: { type: 'rollouts', description: 'Online: what the policy said in training' },
+  },
   params: Type.Object({
     ...policyParams({
       epochs: 1,
@@ -20,6 +32,7 @@ export default defineStage({
       epsilon_low: 0.2,
       epsilon_high: 0.2,
     }),
+    ...rolloutParams(),
     objective: Type.Union([Type.Literal('grpo'), Type.Literal('reinforce_baseline')], {
       default: 'grpo',
       description: 'reinforce_baseline: plain REINFORCE with the batch mean as baseline',

@@ -7,15 +7,10 @@ import {
   type TrainingParams,
   trainerSettings,
 } from '../training/policy.ts'
+import { type Course, taskSettings } from './course.ts'
 import type { PolicyParams } from './params.ts'
 import { readComparedSamples, type Sample, type ScoredCompletion } from './samples.ts'
-import { type Aggregation, policyTask } from './task.ts'
-
-export interface Course {
-  readonly stage: 'grpo' | 'gspo'
-  readonly level: 'token' | 'sequence'
-  readonly aggregation: Aggregation
-}
+import { policyTask } from './task.ts'
 
 export async function optimisePolicy(
   course: Course,
@@ -27,15 +22,7 @@ export async function optimisePolicy(
 ): Promise<void> {
   const samples = readComparedSamples(completions, policy.model, params, context)
   const withReference = params.beta === 0 ? samples : await referenced(samples, policy, params, context)
-  const task = policyTask(withReference, {
-    level: course.level,
-    aggregation: course.aggregation,
-    epsilonLow: params.epsilon_low,
-    epsilonHigh: params.epsilon_high,
-    beta: params.beta,
-    maskTruncated: params.mask_truncated,
-    maxCompletionLength: params.max_completion_length,
-  })
+  const task = policyTask(withReference, taskSettings(course, params))
   await runTraining(course.stage, policy, task, trainerSettings(params, params.temperature), outputs, context)
 }
 

@@ -32,7 +32,11 @@ export function policyParams(defaults: TrainingDefaults & { epsilon_low: number;
       default: false,
       description: 'Completions cut at their longest do not count',
     }),
-    max_completion_length: Type.Integer({ minimum: 1, default: 256, description: 'Denominator of dr_grpo' }),
+    max_completion_length: Type.Integer({
+      minimum: 1,
+      default: 256,
+      description: 'Tokens of the longest completion; the denominator of dr_grpo',
+    }),
     temperature: Type.Number({
       exclusiveMinimum: 0,
       default: 1,

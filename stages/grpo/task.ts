@@ -67,7 +67,7 @@ function tokenWeights(part: readonly Sample[], whole: Whole, settings: PolicyTas
   }
   return part.map((sample) =>
     counts(sample, settings)
-      ? { aggregation: weight(sample), share: 1 / ofWhole }
+      ? { aggregation: weight(sample), share: part.length / whole.sequences / ofPart }
       : { aggregation: 0, share: 0 },
   )
 }

@@ -1,5 +1,6 @@
-/** @file Group sequence policy optimisation on stored, scored completions. */
+/** @file Group sequence policy optimisation on scored completions: stored ones, or its own while it learns. */
 import { defineStage, Type } from 'flow/stage'
+import { rolloutParams } from '../grpo/online/params.ts'
 import { policyParams } from '../grpo/params.ts'
 
 export default defineStage({
@@ -8,9 +9,20 @@ export default defineStage({
   inputs: {
     model: 'model',
     adapter: { type: 'adapter', optional: true, description: 'The policy to start from' },
-    data: { type: 'reward-groups', description: 'Scored completions by prompt' },
+    data: { type: 'reward-groups', optional: true, description: 'Offline: scored completions by prompt' },
+    prompts: { type: 'prompts', optional: true, description: 'Online: what the policy is to answer' },
+    reward: {
+      type: 'reward-function',
+      optional: true,
+      many: true,
+      description: 'Online: functions that score completions',
+    },
   },
-  outputs: { adapter: 'adapter', log: 'training-log' },
+  outputs: {
+    adapter: 'adapter',
+    log: 'training-log',
+    rollouts: { type: 'rollouts', description: 'Online: what the policy said in training' },
+  },
   params: Type.Object({
     ...policyParams({
       epochs: 1,
@@ -20,6 +32,7 @@ export default defineStage({
       epsilon_low: 3e-4,
       epsilon_high: 4e-4,
     }),
+    ...rolloutParams(),
     objective: Type.Union([Type.Literal('gspo'), Type.Literal('reward_weighted')], {
       default: 'gspo',
       description: 'reward_weighted: likelihood of each completion, weighted by its softmaxed reward',

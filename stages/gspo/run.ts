@@ -1,6 +1,7 @@
 import type { ContextOf } from 'flow/stage'
 import { type RewardGroupRow, readRewardGroups } from '../../lm/text/rows.ts'
 import { softmaxWeights } from '../clean/softmax.ts'
+import { optimiseOnline, requireObjective, storedCompletions, writeNoRollouts } from '../grpo/online/run.ts'
 import { optimisePolicy, referenced } from '../grpo/optimise.ts'
 import { readSamples, type Sample, type ScoredCompletion } from '../grpo/samples.ts'
 import {
@@ -17,7 +18,14 @@ import { rewardWeightedTask, type WeightedGroup } from './reward-weighted.ts'
 type Context = ContextOf<typeof stage>
 
 export async function optimise({ inputs, outputs, params, ...context }: Context): Promise<void> {
-  const groups = readRewardGroups(inputs.data)
+  const data = storedCompletions(inputs, params.rollouts)
+  const course = { stage: 'gspo', level: 'sequence', aggregation: 'grpo' } as const
+  if (data === undefined) {
+    requireObjective(params.objective, 'gspo')
+    return optimiseOnline(course, inputs, params, outputs, context)
+  }
+  writeNoRollouts(outputs)
+  const groups = readRewardGroups(data)
   const policy = await loadPolicy(inputs, params, context)
   if (params.objective === 'reward_weighted') {
     const rows = await weightedGroups(groups, policy, params, context)
@@ -27,7 +35,6 @@ export async function optimise({ inputs, outputs, params, ...context }: Context)
   if (groups.some(({ rewards }) => rewards === undefined)) {
     context.warn('some rows have no `rewards`: their `weights` are taken as rewards')
   }
-  const course = { stage: 'gspo', level: 'sequence', aggregation: 'grpo' } as const
   return optimisePolicy(course, policy, groups.flatMap(completionsOf), params, outputs, context)
 }
 

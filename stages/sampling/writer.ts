@@ -73,13 +73,16 @@ export async function openWriter(
         stopIds: tokenizer.stopIds,
       }
       const answers = await generate(parameters, ids, settings, hooks)
-      return answers.map((answer) => ({ ...answer, text: opening + textOf(tokenizer, answer) }))
+      return answers.map((answer) => ({ ...answer, text: opening + answerText(tokenizer, answer) }))
     },
   }
 }
 
 /** The answer without the token that ended it. */
-function textOf(tokenizer: Tokenizer, { ids, finished }: Generated): string {
+export function answerText(
+  tokenizer: Tokenizer,
+  { ids, finished }: { readonly ids: readonly number[]; readonly finished: boolean },
+): string {
   return tokenizer.decode(finished ? ids.slice(0, -1) : ids, { skipSpecial: true })
 }
 

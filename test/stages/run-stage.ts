@@ -8,6 +8,7 @@ import type { Progress } from '../../engine/stage/define.ts'
 import { isStageFailure, type StageFailure } from '../../engine/stage/failure.ts'
 
 interface AnyStage {
+  readonly inputs: Readonly<Record<string, unknown>>
   readonly outputs: Readonly<Record<string, unknown>>
   readonly params: object
   // biome-ignore lint/suspicious/noExplicitAny: any stage's context, whatever its ports
@@ -61,6 +62,7 @@ export async function runStage(
 ): Promise<StageRun> {
   const folder = temporaryFolder()
   const outputs = Object.fromEntries(Object.keys(stage.outputs).map((port) => [port, join(folder, port)]))
+  const many = Object.entries(stage.inputs).filter(([, port]) => (port as { many?: boolean }).many)
   const filled = structuredClone(params)
   const validate = new Ajv({ useDefaults: true, strict: false }).compile(
     JSON.parse(JSON.stringify(stage.params)),
@@ -69,7 +71,7 @@ export async function runStage(
   const logs: string[] = []
   const warnings: string[] = []
   await stage.run({
-    inputs,
+    inputs: { ...Object.fromEntries(many.map(([port]) => [port, {}])), ...inputs },
     outputs,
     params: filled,
     device: 'cpu',

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readRewards } from '../../lm/text/rows.ts'
 import dpo from '../../stages/dpo/index.ts'
-import grpo from '../../stages/grpo/index.ts'
 import { optimisePolicy } from '../../stages/grpo/optimise.ts'
 import { loadPolicy } from '../../stages/training/policy.ts'
 import {
@@ -114,19 +113,13 @@ describe('grpo and gspo against TRL, several updates off the old policy', () => 
       max_completion_length: settings.max_completion_length as number,
       temperature: settings.temperature as number,
     }
-    if (settings.importance_sampling_level === 'token') {
-      const loss_type = settings.loss_type as 'grpo' | 'bnpo' | 'dr_grpo' | 'dapo'
-      await grpo.run({
-        ...context,
-        inputs: { ...policy, data },
-        params: { ...params, objective: 'grpo', loss_type },
-      })
-    } else {
-      // The gspo stage reads whole groups; TRL's batches mix them.
-      const course = { stage: 'gspo', level: 'sequence', aggregation: 'grpo' } as const
-      const start = await loadPolicy(policy, params, context)
-      await optimisePolicy(course, start, readRewards(data), params, context.outputs, context)
-    }
+    // Not through the gspo stage, which reads whole groups: TRL's batches mix them.
+    const course =
+      settings.importance_sampling_level === 'token'
+        ? ({ stage: 'grpo', level: 'token', aggregation: settings.loss_type as 'dapo' } as const)
+        : ({ stage: 'gspo', level: 'sequence', aggregation: 'grpo' } as const)
+    const start = await loadPolicy(policy, params, context)
+    await optimisePolicy(course, start, readRewards(data), params, context.outputs, context)
     const log = readLog(context.outputs.log)
     expect(log).toHaveLength(steps.length)
     log.forEach((row, index) => {

@@ -1,4 +1,4 @@
-/** @file Which way imports run: stages -> lm, stages -> flow/stage and flow/artifacts; engine and lm know nothing of each other. */
+/** @file Which way imports run: stages -> lm, stages -> flow/stage, flow/artifacts and flow/code; engine and lm know nothing of each other. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const allowed: Readonly<Record<string, readonly string[]>> = {
   engine: [],
   lm: [],
-  stages: ['lm', 'flow/stage', 'flow/artifacts'],
+  stages: ['lm', 'flow/stage', 'flow/artifacts', 'flow/code'],
 }
 
 const files = execFileSync(

@@ -1,0 +1,61 @@
+/**
+ * @file Public surface for stages that run code of the user's: a TypeScript or JavaScript file that came in through
+ * an input port, compiled by the loader that compiles stages. `import { importUserCode } from 'flow/code'`.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import type { CompiledModule } from './catalog.ts'
+import { compile, importModule } from './compile.ts'
+import { isStageFailure, StageFailure } from './failure.ts'
+
+export interface UserCode {
+  /** Absolute real path of the source. */
+  readonly file: string
+  readonly exports: Readonly<Record<string, unknown>>
+  /** `name@version` of each package that it imports. They are no part of any key: only the file's content is. */
+  readonly packages: readonly string[]
+}
+
+/**
+ * @throws StageFailure `compile-error`; `code-failed` where its top level throws; `not-one-file` where it imports
+ * files beside it, which no key would cover
+ */
+export async function importUserCode(given: string): Promise<UserCode> {
+  const file = fs.realpathSync(given)
+  const module = await compile(file)
+  requireOneFile(file, module)
+  const exports = await importModule(module).catch((error: unknown) => {
+    throw userCodeFailure(file, error)
+  })
+  return { file, exports, packages: module.packages }
+}
+
+/** What user code throws, as a failure with the line of `file` that it came from. A `StageFailure` stays as it is. */
+export function userCodeFailure(file: string, error: unknown): Error {
+  if (isStageFailure(error)) return error
+  const thrown = error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`
+  return new StageFailure({ code: 'code-failed', message: thrown, file, ...lineIn(file, error) })
+}
+
+function requireOneFile(file: string, { sources }: CompiledModule): void {
+  // Flow's own sources carry a prefix, unless the file lies in Flow's own repository.
+  const isFlows = (source: string) => /^(flow:)?(engine|lm)\//.test(source)
+  const others = Object.keys(sources).filter(
+    (source) => !isFlows(source) && !file.endsWith(`${path.sep}${path.normalize(source)}`),
+  )
+  if (others.length === 0) return
+  throw new StageFailure({
+    code: 'not-one-file',
+    message: `imports ${others.join(', ')}: only the file itself tells when its results are out of date`,
+    hint: 'put everything into the one file; packages and `flow/lm/...` may be imported',
+    file,
+  })
+}
+
+/** 1-based. Stacks name sources where source maps are enabled, as they are in a stage's process. */
+function lineIn(file: string, error: unknown): { line?: number } {
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const frame = stack.split('\n').find((line) => line.includes(`${file}:`))
+  const line = frame?.slice(frame.indexOf(`${file}:`) + file.length + 1).match(/^\d+/)?.[0]
+  return line === undefined ? {} : { line: Number(line) }
+}

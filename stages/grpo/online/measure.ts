@@ -1,0 +1,61 @@
+/** @file What the log says of a generation batch, under TRL's names. */
+import { spread } from '../../../lm/training/advantages.ts'
+import type { SampledCompletion } from './sampler.ts'
+
+/**
+ * @param names of the reward functions
+ * @param rewards one row a completion, one score a function
+ * @param sums each completion's weighted sum
+ */
+export function rewardColumns(
+  names: readonly string[],
+  rewards: readonly (readonly (number | null)[])[],
+  sums: readonly (number | null)[],
+  fracRewardZeroStd: number,
+): Record<string, number> {
+  const own = names.map((name, index) => {
+    const scores = rewards.map((row) => row[index]!)
+    return summary(`rewards/${name}/mean`, `rewards/${name}/std`, scores)
+  })
+  return Object.assign(
+    summary('reward', 'reward_std', sums),
+    { frac_reward_zero_std: fracRewardZeroStd },
+    ...own,
+  )
+}
+
+/** Mean and sample deviation of what was scored; no column where nothing was. */
+function summary(mean: string, deviation: string, scores: readonly (number | null)[]) {
+  const scored = scores.filter((score) => score !== null)
+  if (scored.length === 0) return {}
+  const values = spread(scored)
+  return { [mean]: values.mean, ...(scored.length > 1 && { [deviation]: values.deviation }) }
+}
+
+/** Lengths in tokens, the end token included. Without a completion that ended by itself those lengths are 0, as in TRL. */
+export function lengthColumns(completions: readonly SampledCompletion[]): Record<string, number> {
+  const lengths = completions.map(({ ids }) => ids.length)
+  const ended = completions.flatMap(({ ids, finished }) => (finished ? [ids.length] : []))
+  const whole = ended.length === 0 ? [0] : ended
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
+  return {
+    'completions/mean_length': mean(lengths),
+    'completions/min_length': Math.min(...lengths),
+    'completions/max_length': Math.max(...lengths),
+    'completions/clipped_ratio': 1 - ended.length / completions.length,
+    'completions/mean_terminated_length': mean(whole),
+    'completions/min_terminated_length': Math.min(...whole),
+    'completions/max_terminated_length': Math.max(...whole),
+  }
+}
+
+/** Column by column the mean over the rows that have it: an update may have sampled more than once. */
+export function meanColumns(rows: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
+  return Object.fromEntries(
+    names.map((name) => {
+      const values = rows.flatMap((row) => row[name] ?? [])
+      return [name, values.reduce((a, b) => a + b, 0) / values.length]
+    }),
+  )
+}

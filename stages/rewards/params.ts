@@ -1,0 +1,39 @@
+/** @file Parameters of a stage that scores completions. */
+import { Type } from 'flow/stage'
+import type { RuleSettings } from './rule.ts'
+
+export function rewardParams() {
+  return {
+    rewards: Type.Record(
+      Type.String(),
+      Type.Object({
+        rule: Type.Union([Type.Literal('exact_match'), Type.Literal('numeric'), Type.Literal('matches')], {
+          description:
+            'Whether the final answer equals `answer`, the last number does, or a regular expression matches',
+        }),
+        answer_pattern: Type.Optional(
+          Type.String({ description: 'For exact_match: finds the final answer; its first group' }),
+        ),
+        pattern: Type.Optional(Type.String({ description: 'For matches: a regular expression' })),
+      }),
+      { default: {}, description: 'Online: name -> rule that gives 1 or 0' },
+    ),
+    reward_weights: Type.Record(Type.String(), Type.Number(), {
+      default: {},
+      description: 'Online: name -> weight of a reward; 1 where none is given',
+    }),
+    multi_objective_aggregation: Type.Union(
+      [Type.Literal('sum_then_normalize'), Type.Literal('normalize_then_sum')],
+      {
+        default: 'sum_then_normalize',
+        description: 'Online: whether rewards are summed first or compared first',
+      },
+    ),
+  }
+}
+
+/** The parameters of `rewardParams`, as a stage receives them. */
+export interface RewardParams {
+  readonly rewards: Readonly<Record<string, RuleSettings>>
+  readonly reward_weights: Readonly<Record<string, number>>
+}
