@@ -1,9 +1,16 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type Plugin } from 'vitest/config'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+/** Text files become strings, as Flow's own loader makes them. */
+const textModules: Plugin = {
+  name: 'text-modules',
+  transform: (code, id) => (id.endsWith('.md') ? `export default ${JSON.stringify(code)}` : undefined),
+}
+
 export default defineConfig({
+  plugins: [textModules],
   resolve: {
     alias: {
       'flow/stage': here('./engine/stage/index.ts'),

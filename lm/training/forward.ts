@@ -15,6 +15,19 @@ export interface LabelScores extends TokenScores {
 }
 
 /**
+ * Scores of what follows at the chosen positions, [slots, vocabulary].
+ * @param batch `ids` [sequences * length], `rows` [slots] (positions in it), and the arrays of `causalArrays`
+ * @param sequences rows in the batch
+ */
+export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
+  const length = batch.mask!.shape[0]!
+  const attend = causalAttention(parameters.config, sequences, length, batch.mask!)
+  const positions = { cos: batch.cos!, sin: batch.sin! }
+  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, positions, attend)
+  return logits(parameters, tf.gather(hidden, batch.rows as tf.Tensor1D))
+}
+
+/**
  * @param batch the arrays of `tokenBatch` and `causalArrays`
  * @param sequences rows in the batch
  * @param temperature divides the scores, as it did when the tokens were sampled
@@ -25,11 +38,7 @@ export function scoreLabels(
   sequences: number,
   temperature = 1,
 ): LabelScores {
-  const length = batch.mask!.shape[0]!
-  const attend = causalAttention(parameters.config, sequences, length, batch.mask!)
-  const positions = { cos: batch.cos!, sin: batch.sin! }
-  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, positions, attend)
-  const raw = logits(parameters, tf.gather(hidden, batch.rows as tf.Tensor1D))
+  const raw = vocabularyScores(parameters, batch, sequences)
   const scores = temperature === 1 ? raw : tf.div(raw, temperature)
   const best = tf.argMax(scores, -1)
   return {

@@ -6,7 +6,8 @@ import { adapterSelection, type FileSelection, modelSelection } from '../../lm/h
 import { encodePrompt } from '../../lm/text/conversation.ts'
 import type { Message } from '../../lm/text/messages.ts'
 import { locate } from '../hub/locate.ts'
-import { openWriter, type SamplingParams, type Writer } from '../sampling/writer.ts'
+import { type LocalWriter, openWriter } from '../sampling/local-writer.ts'
+import type { SamplingParams } from '../sampling/writer.ts'
 import { openPrompter } from './prompter.ts'
 
 const help = '/reset starts over, Ctrl-C stops an answer, /exit or Ctrl-D leaves.'
@@ -67,7 +68,7 @@ export async function chat({ project, options, positionals, signal }: CommandCon
 
 /** The latest turns that leave room for an answer; at least the last one. */
 function recentTurns(
-  { tokenizer, maxPositions }: Writer,
+  { tokenizer, maxPositions }: LocalWriter,
   opening: readonly Message[],
   turns: readonly Message[],
   params: SamplingParams,
@@ -81,7 +82,7 @@ function recentTurns(
   return recent
 }
 
-function forgetting({ maxPositions }: Writer): string {
+function forgetting({ maxPositions }: LocalWriter): string {
   return `(earlier turns are left out: the model takes ${maxPositions} tokens)\n`
 }
 
@@ -90,7 +91,7 @@ function forgetting({ maxPositions }: Writer): string {
  * @returns it, or as much of it as there was when it was stopped; undefined where there was nothing
  */
 async function answer(
-  { tokenizer, write }: Writer,
+  { tokenizer, write }: LocalWriter,
   conversation: readonly Message[],
   params: SamplingParams,
   stop: AbortSignal,

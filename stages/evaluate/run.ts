@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { gradeReplies, scoreReplies } from '../../lm/evaluation/score-replies.ts'
 import { readQuestions } from '../../lm/text/rows.ts'
-import { openWriter, reportProgress } from '../sampling/writer.ts'
+import { openWriter } from '../sampling/local-writer.ts'
+import { reportProgress } from '../sampling/writer.ts'
 import type stage from './index.ts'
 
 export async function evaluate({

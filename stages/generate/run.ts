@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { readPrompts } from '../../lm/text/rows.ts'
-import { openWriter, reportProgress } from '../sampling/writer.ts'
+import { openWriter } from '../sampling/local-writer.ts'
+import { reportProgress } from '../sampling/writer.ts'
 import type stage from './index.ts'
 
 /** Log-probabilities are kept to a millionth: the noise between two right implementations is larger. */

@@ -9,6 +9,7 @@ export default defineStage({
     model: 'model',
     adapter: { type: 'adapter', optional: true },
     responses: { type: 'responses', description: 'Candidates to score' },
+    rubric: { type: 'rubric', optional: true, description: 'Goes before the parameter `rubric`' },
   },
   outputs: {
     judged: { type: 'judged', description: 'Prompts with at least two scored candidates' },
@@ -19,19 +20,32 @@ export default defineStage({
     rubric: Type.String({
       default: 'additive',
       description:
-        "The judge's prompt, with {question} and {reply} in it; `additive`: the five-point scale built in",
+        "The judge's prompt, with {question} and {reply}, or {reply_a} and {reply_b}, in it; built in: `additive`, `pairwise`",
     }),
     opening: Type.String({
       default: '',
-      description: 'What each verdict is made to begin with; `Score:` keeps small models to the point',
+      description: 'What each verdict is made to begin with, `Score:` say; none: as the rubric says',
     }),
-    score_pattern: Type.String({
-      default: String.raw`(?:\*\*)?score(?:\*\*)?\s*[:：]\s*(?:\*\*)?\s*<?(\d+(?:\.\d+)?)>?(?!\d|\.\d|\s*/\s*(?!5\b)\d)`,
-      description: 'Regular expression, any case; its first group is the score',
+    score_from: Type.Union([Type.Literal('text'), Type.Literal('logits')], {
+      default: 'text',
+      description: '`logits`: the mean of all scores, weighed by their probabilities where the score stands',
     }),
-    minimum: Type.Number({ default: 0 }),
-    maximum: Type.Number({ default: 5 }),
-    votes: Type.Integer({ minimum: 1, default: 3, description: 'Verdicts a candidate, averaged' }),
+    pairing: Type.Union([Type.Literal('round-robin'), Type.Literal('against-first')], {
+      default: 'round-robin',
+      description: 'Which candidates of a prompt a pairwise rubric compares',
+    }),
+    score_pattern: Type.Optional(
+      Type.String({
+        description: "Regular expression, any case; its first group is the verdict; default: the rubric's",
+      }),
+    ),
+    minimum: Type.Optional(Type.Number({ description: "Lowest score; default: the rubric's, or 0" })),
+    maximum: Type.Optional(Type.Number({ description: "Highest score; default: the rubric's, or 5" })),
+    votes: Type.Integer({
+      minimum: 1,
+      default: 3,
+      description: 'Verdicts a candidate, averaged; greedy ones are asked once',
+    }),
     samples: Type.Integer({ minimum: 0, default: 20 }),
     ...samplingParams({ temperature: 0.7, top_p: 0.9, max_new_tokens: 256 }),
   }),

@@ -1,46 +1,38 @@
 import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { createRandom } from '../../lm/random.ts'
-import { type Prompt, promptMessages } from '../../lm/text/messages.ts'
-import { type JudgedCandidate, type JudgedRow, type ResponseRow, readResponses } from '../../lm/text/rows.ts'
-import { openWriter, reportProgress } from '../sampling/writer.ts'
+import { type JudgedCandidate, type JudgedRow, readResponses } from '../../lm/text/rows.ts'
+import { openWriter } from '../sampling/local-writer.ts'
+import { checkSettings, type JudgeSettings } from './ask-judge.ts'
+import { chooseRubric } from './choose-rubric.ts'
+import type { ComparedReplies } from './compare-replies.ts'
 import type stage from './index.ts'
+import { rankRows, scoreRows } from './judge-rows.ts'
+import { checkReferences } from './questions.ts'
 import { reservoirSample } from './reservoir.ts'
-import { judgePrompt, meanVote, rubricText, scoreReader } from './rubric.ts'
 
 export async function judge({ inputs, outputs, params, ...context }: ContextOf<typeof stage>): Promise<void> {
-  const readScore = scoreReader(params.score_pattern, params.minimum, params.maximum)
-  const rubric = rubricText(params.rubric)
-  const rows = readResponses(inputs.responses)
-  const writer = await openWriter(inputs, context)
-
-  // Equal replies to one question get one set of votes.
-  const positions = new Map<string, number>()
-  const asked: Prompt[] = []
-  const positionOf = (row: ResponseRow, reply: string): number => {
-    const prompt = judgePrompt(rubric, questionText(row.prompt), reply)
-    const known = positions.get(prompt)
-    if (known !== undefined) return known
-    positions.set(prompt, positions.size)
-    for (let vote = 0; vote < params.votes; vote++) asked.push(prompt)
-    return positions.size - 1
+  const rubric = chooseRubric(inputs.rubric, params)
+  const settings: JudgeSettings = {
+    rubric,
+    scoreFrom: params.score_from,
+    votes: params.votes,
+    sampling: params,
   }
-  const candidatePositions = rows.map((row) => row.responses.map(({ text }) => positionOf(row, text)))
-  const hooks = { signal: context.signal, progress: reportProgress(asked.length, context.progress) }
-  const answers = await writer.write(asked, params, hooks, params.opening)
+  checkSettings(settings)
+  const rows = readResponses(inputs.responses)
+  checkReferences(rubric, rows, inputs.responses)
+  const writer = await openWriter(inputs, context)
+  const { replies, scored, compared } =
+    rubric.mode === 'pairwise'
+      ? await rankRows(writer, rows, settings, params.pairing, context)
+      : await scoreRows(writer, rows, settings, context)
 
-  const verdicts = Array.from({ length: positions.size }, (_, position) => {
-    const outputs = answers
-      .slice(position * params.votes, (position + 1) * params.votes)
-      .map(({ text }) => text)
-    const votes = outputs.map(readScore)
-    return { judge_output: outputs[0]!, votes, score: meanVote(votes) }
-  })
   const judged = rows.map((row, index): JudgedRow => {
     const candidates = row.responses.map(
       ({ text, token_ids, logps, finished }, each): JudgedCandidate => ({
         response: text,
-        ...verdicts[candidatePositions[index]![each]!]!,
+        ...replies[index]![each]!,
         token_ids,
         logps,
         finished,
@@ -48,7 +40,6 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
     )
     return { instruction: row.prompt, candidates, ...extremes(candidates) }
   })
-  const hasValidPair = (row: JudgedRow) => row.candidates.filter(({ score }) => score !== null).length >= 2
   writeLines(outputs.judged, judged.filter(hasValidPair))
   writeLines(
     outputs.full,
@@ -56,20 +47,23 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
   )
   writeLines(outputs.samples, sampleCandidates(judged, params.samples, params.seed))
 
-  const unread = verdicts.flatMap(({ votes }) => votes).filter((vote) => vote === null).length
-  const scored = judged.filter(hasValidPair).length
-  context.log(`${answers.length} verdicts on ${positions.size} different replies, ${unread} without a score`)
-  if (unread * 2 > answers.length) context.warn(`${unread} of ${answers.length} verdicts carry no score`)
-  if (scored < judged.length)
-    context.log(`${judged.length - scored} prompts have fewer than two scored candidates`)
+  const votes = [...scored.flatMap(({ votes }) => votes), ...compared.flatMap(verdictsOf)]
+  const unread = votes.filter((vote) => vote === null).length
+  const valid = judged.filter(hasValidPair).length
+  const what = rubric.mode === 'pairwise' ? `${compared.length} pairs` : `${scored.length} different replies`
+  context.log(`${votes.length} verdicts on ${what}, ${unread} without a score`)
+  if (unread * 2 > votes.length) context.warn(`${unread} of ${votes.length} verdicts carry no score`)
+  if (valid < judged.length)
+    context.log(`${judged.length - valid} prompts have fewer than two scored candidates`)
 }
 
-/** What the judge is shown as the question: the user's turns. */
-function questionText(prompt: Prompt): string {
-  return promptMessages(prompt)
-    .filter(({ role }) => role === 'user')
-    .map(({ content }) => content)
-    .join('\n')
+/** Of both orders; none where the replies read the same. */
+function verdictsOf({ outputs, forward, swapped }: ComparedReplies): readonly (number | null)[] {
+  return outputs.length === 0 ? [] : [forward, swapped]
+}
+
+function hasValidPair({ candidates }: JudgedRow): boolean {
+  return candidates.filter(({ score }) => score !== null).length >= 2
 }
 
 /** The first of the best and the first of the worst scored candidates; nulls where fewer than two are scored. */

@@ -1,13 +1,7 @@
-/** @file A loaded model that answers prompts: what generate, judge, evaluate and chat have in common. */
+/** @file What writes answers to prompts: a loaded model or a served one, the same to generate, judge and evaluate. */
 import type { Progress } from 'flow/stage'
-import { type Generated, type GenerationHooks, generate } from '../../lm/generate/generate.ts'
-import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
-import type { DecoderParameters } from '../../lm/model/decoder.ts'
-import { loadModel } from '../../lm/model/model.ts'
-import { startDevice } from '../../lm/tensor/device.ts'
-import { encodePrompt } from '../../lm/text/conversation.ts'
-import { type Prompt, promptMessages } from '../../lm/text/messages.ts'
-import type { Tokenizer } from '../../lm/text/tokenizer.ts'
+import type { GenerationHooks } from '../../lm/generate/generate.ts'
+import type { Prompt } from '../../lm/text/messages.ts'
 
 /** The parameters of `samplingParams`, as a stage receives them. */
 export interface SamplingParams {
@@ -19,8 +13,28 @@ export interface SamplingParams {
   readonly seed: number
 }
 
-export interface Written extends Generated {
+/** A token of an answer, with the tokens that might have stood in its place. */
+export interface WeighedToken {
   readonly text: string
+  readonly alternatives: readonly { readonly text: string; readonly logp: number }[]
+}
+
+export interface Written {
+  readonly text: string
+  /** Ended by itself, not at the longest length. */
+  readonly finished: boolean
+  /** Token ids and their log-probabilities, the end token included; a served model tells neither. */
+  readonly ids?: number[]
+  readonly logps?: number[]
+  /** Where they were asked for, by a served model. */
+  readonly tokens?: readonly WeighedToken[]
+}
+
+export interface WriteOptions {
+  /** What each answer is made to begin with; part of its text, not of its tokens. */
+  readonly opening?: string
+  /** How many likely tokens a served model is to tell at each place. */
+  readonly alternatives?: number
 }
 
 export interface WriterContext {
@@ -29,61 +43,27 @@ export interface WriterContext {
   log(message: string): void
 }
 
+/** An answer's text up to a place where one of several choices follows, each given by all its spellings. */
+export interface ChoiceRequest {
+  readonly prompt: Prompt
+  readonly before: string
+  readonly choices: readonly (readonly string[])[]
+}
+
 export interface Writer {
-  readonly tokenizer: Tokenizer
-  /** Tokens that a prompt and its answer may have together. */
-  readonly maxPositions: number
-  /**
-   * One answer a prompt, in order.
-   * @param opening what each answer is made to begin with; part of its text, not of its tokens
-   */
+  /** One answer a prompt, in order. */
   write(
     prompts: readonly Prompt[],
     params: SamplingParams,
     hooks: GenerationHooks,
-    opening?: string,
+    options?: WriteOptions,
   ): Promise<Written[]>
-}
-
-export async function openWriter(
-  inputs: { readonly model: string; readonly adapter: string | undefined },
-  context: WriterContext,
-): Promise<Writer> {
-  const device = await startDevice(context.device, context.threads)
-  context.log(`device ${device.name}: ${device.reason}`)
-  const model = loadModel(inputs.model)
-  const parameters: DecoderParameters =
-    inputs.adapter === undefined
-      ? { config: model.config, weights: model.weights }
-      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config))
-  const { tokenizer } = model
-  return {
-    tokenizer,
-    maxPositions: model.config.maxPositions,
-    async write(prompts, params, hooks, opening = '') {
-      const begun = tokenizer.encode(opening)
-      const ids = prompts.map((prompt) => [...encodePrompt(tokenizer, promptMessages(prompt)), ...begun])
-      const settings = {
-        temperature: params.temperature,
-        topP: params.top_p,
-        topK: params.top_k,
-        maxNewTokens: params.max_new_tokens,
-        batchSize: params.batch_size,
-        seed: params.seed,
-        stopIds: tokenizer.stopIds,
-      }
-      const answers = await generate(parameters, ids, settings, hooks)
-      return answers.map((answer) => ({ ...answer, text: opening + answerText(tokenizer, answer) }))
-    },
-  }
-}
-
-/** The answer without the token that ended it. */
-export function answerText(
-  tokenizer: Tokenizer,
-  { ids, finished }: { readonly ids: readonly number[]; readonly finished: boolean },
-): string {
-  return tokenizer.decode(finished ? ids.slice(0, -1) : ids, { skipSpecial: true })
+  /** How probable each choice is among all of a request's, summing to 1. A served model cannot be asked so. */
+  choose?(
+    requests: readonly ChoiceRequest[],
+    batchSize: number,
+    hooks: { readonly signal?: AbortSignal; progress?(done: number, total: number): void },
+  ): Promise<number[][]>
 }
 
 /** Generation's progress as a stage's. */

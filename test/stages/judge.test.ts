@@ -1,96 +1,17 @@
-/** @file How verdicts are read, and what becomes of votes. */
+/** @file What becomes of votes: scores, winners, and the files that hold them. */
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { parseRubric } from '../../lm/judging/rubric.ts'
+import { meanVote, verdictReader } from '../../lm/judging/verdict.ts'
 import { createRandom } from '../../lm/random.ts'
 import { judged, judgedFull, samples } from '../../stages/artifacts/judged.ts'
+import { rubric } from '../../stages/artifacts/rubric.ts'
+import { chooseRubric } from '../../stages/judge/choose-rubric.ts'
 import judge from '../../stages/judge/index.ts'
 import { reservoirSample } from '../../stages/judge/reservoir.ts'
-import { additiveRubric, judgePrompt, meanVote, rubricText, scoreReader } from '../../stages/judge/rubric.ts'
+import { readReference } from '../lm/reference.ts'
 import { failureOf, runStage, temporaryFile } from './run-stage.ts'
 import { policy } from './training-runs.ts'
-
-const { default: defaultPattern } = judge.params.properties.score_pattern as unknown as { default: string }
-
-describe('the score of a verdict', () => {
-  const read = scoreReader(defaultPattern, 0, 5)
-
-  it.each<[string, number | null]>([
-    ['Score: 4', 4],
-    ['Score:4', 4],
-    ['score: 0', 0],
-    ['SCORE : 5', 5],
-    ['**Score:** 3.5', 3.5],
-    ['**Score: 2**', 2],
-    ['**Score**: 1', 1],
-    ['Score: **4**', 4],
-    ['Score：4', 4],
-    ['Score： 2.5', 2.5],
-    ['score: 3/5', 3],
-    ['Score: 3 / 5', 3],
-    ['Score: 3/5.', 3],
-    ['Score: 4/10', null],
-    ['Score: 3.5 / 10', null],
-    ['Score: 4/50', null],
-    ['Score: <4>', 4],
-    ['Score:\n4', 4],
-    ['It is clear and right.\nScore: 4.\n', 4],
-    ['I would say\n\nScore: 4.25 points', 4.25],
-    ['Score: 2, at first; on reflection Score: 4', 2],
-    ['Score: <points, 0 to 5>\nScore: 3', 3],
-    ['Total score: 3', 3],
-    ['Score: 10', null],
-    ['Score: 5.5', null],
-    ['Score: 55', null],
-    ['Score: -1', null],
-    ['Score: five', null],
-    ['Score 4', null],
-    ['4 points', null],
-    ['', null],
-    ['A score of 4: good', null],
-  ])('%j is %j', (verdict, score) => {
-    expect(read(verdict)).toBe(score)
-  })
-
-  it('lies in the given range, read by the given pattern', () => {
-    const tens = scoreReader('rating = (-?\\d+)', -10, 10)
-    expect(tens('Rating = -7')).toBe(-7)
-    expect(tens('rating = 11')).toBeNull()
-    expect(scoreReader('Score', 0, 5)('Score')).toBeNull()
-    expect(scoreReader('Score: (\\w+)', 0, 5)('Score: good')).toBeNull()
-    expect(scoreReader('Score: *(\\d*)', 0, 5)('Score: ')).toBeNull()
-  })
-
-  it('is the mean of the votes that could be read, and none where none could', () => {
-    expect(meanVote([4, null, 3])).toBe(3.5)
-    expect(meanVote([0, 0])).toBe(0)
-    expect(meanVote([null, null])).toBeNull()
-    expect(meanVote([])).toBeNull()
-  })
-})
-
-describe('the rubric', () => {
-  it('takes question and reply once each, braces and all', () => {
-    const rubric = 'Q: {question} R: {reply}'
-    expect(judgePrompt(rubric, 'What is {reply}?', '$& {question}')).toBe(
-      'Q: What is {reply}? R: $& {question}',
-    )
-    expect(rubricText('additive')).toBe(additiveRubric)
-    expect(rubricText(rubric)).toBe(rubric)
-  })
-
-  it('without a placeholder, or a pattern that is none, is refused before anything is loaded', async () => {
-    const responses = temporaryFile('responses.jsonl', [])
-    const inputs = { model: 'nowhere', responses }
-    expect(await failureOf(runStage(judge, inputs, { rubric: 'Score {reply}' }))).toMatchObject({
-      code: 'invalid-rubric',
-      message: 'the rubric has no {question}',
-    })
-    expect(await failureOf(runStage(judge, inputs, { score_pattern: '(' }))).toMatchObject({
-      code: 'invalid-pattern',
-      message: expect.stringContaining('`score_pattern`'),
-    })
-  })
-})
 
 const candidate = (text: string) => ({ text, token_ids: [text.length, 2], logps: [-1, -2], finished: true })
 const answered = [
@@ -123,6 +44,76 @@ interface Judged {
   readonly judge_output: string
 }
 
+describe('the rubric', () => {
+  const inputs = () => ({ model: 'nowhere', responses: temporaryFile('responses.jsonl', answered) })
+
+  it('is refused before anything is loaded', async () => {
+    const failure = (params: object, given = {}) =>
+      failureOf(runStage(judge, { ...inputs(), ...given }, { ...params }))
+    expect(await failure({ rubric: 'Score {reply}' })).toMatchObject({
+      code: 'invalid-rubric',
+      message: 'the rubric has no {question}',
+    })
+    expect(await failure({ rubric: 'additve' })).toMatchObject({
+      code: 'unknown-rubric',
+      hint: expect.stringContaining('additive, pairwise'),
+    })
+    expect(await failure({ score_pattern: '(' })).toMatchObject({
+      code: 'invalid-pattern',
+      message: expect.stringContaining('`score_pattern`'),
+    })
+    expect(await failure({ minimum: 5 })).toMatchObject({ code: 'empty-range' })
+    const rubric = temporaryFile('rubric.md', '{question}\n{replie} {reply}')
+    expect(await failure({}, { rubric })).toMatchObject({ code: 'invalid-rubric', file: rubric, line: 2 })
+    expect(await failure({ rubric: '{question} {reply} {reference}' })).toMatchObject({
+      code: 'no-reference',
+      message: expect.stringContaining('row 1'),
+    })
+    expect(await failure({ score_from: 'logits', maximum: 1000 })).toMatchObject({ code: 'unlisted-scores' })
+    expect(await failure({ score_from: 'logits', opening: 'Score: 3,' })).toMatchObject({
+      code: 'opening-has-verdict',
+    })
+  })
+
+  it('as a file is an artifact: its faults have their lines', async () => {
+    const faults = async (text: string) => {
+      const found = []
+      for await (const fault of rubric.validate(temporaryFile('rubric.md', text))) found.push(fault)
+      return found
+    }
+    expect(await faults('{question} {reply}')).toEqual([])
+    expect(await faults('---\nmode: rank\n---\n{question} {reply}')).toEqual([
+      { message: '`mode` is neither score nor pairwise', line: 2 },
+    ])
+    expect(await rubric.describe(temporaryFile('rubric.md', '{question} {reply}'))).toBe('scores from 0 to 5')
+  })
+
+  it('comes built in, additive and pairwise', () => {
+    const choice = { opening: '' }
+    expect(chooseRubric(undefined, { ...choice, rubric: 'additive' })).toMatchObject({
+      mode: 'score',
+      minimum: 0,
+      maximum: 5,
+      opening: '',
+    })
+    expect(chooseRubric(undefined, { ...choice, rubric: 'pairwise' }).mode).toBe('pairwise')
+  })
+
+  it('gives way to parameters, and goes before the rubric that is named', () => {
+    const file = temporaryFile('rubric.md', '---\nmaximum: 10\nopening: "Mark:"\n---\n{question} {reply}')
+    const choice = { rubric: 'additive', opening: '' }
+    expect(chooseRubric(file, choice)).toMatchObject({
+      text: '{question} {reply}',
+      maximum: 10,
+      opening: 'Mark:',
+    })
+    expect(chooseRubric(file, { ...choice, opening: 'Score:', maximum: 7 })).toMatchObject({
+      maximum: 7,
+      opening: 'Score:',
+    })
+  })
+})
+
 describe('the stage', () => {
   it('makes each verdict begin with the given opening', async () => {
     const opening = 'Score: 3 of the points, since'
@@ -142,11 +133,11 @@ describe('the stage', () => {
     const votes = candidates.flatMap((each) => each.votes)
     expect(votes.some((vote) => vote === null)).toBe(true)
     expect(votes.some((vote) => vote !== null)).toBe(true)
-    const read = scoreReader('([0-9])', 0, 5)
+    const read = verdictReader(parseRubric(`---\npattern: ([0-9])\n---\n${settings.rubric}`))
     for (const each of candidates) {
       expect(each.votes).toHaveLength(3)
       expect(each.score).toBe(meanVote(each.votes))
-      expect(each.votes[0]).toBe(read(each.judge_output))
+      expect(each.votes[0]).toBe(read(each.judge_output)?.value ?? null)
     }
     expect(rows[0].candidates[0]).toMatchObject({ token_ids: [5, 2], logps: [-1, -2], finished: true })
     expect(rows.map(({ instruction }) => instruction)).toEqual(answered.map(({ prompt }) => prompt))
@@ -229,6 +220,103 @@ describe('the stage', () => {
     )
     expect(places).toEqual([...places].sort((a, b) => a - b))
     expect((await judgeAnswers({ samples: 0 })).rows('samples')).toEqual([])
+  })
+})
+
+describe('scores from probabilities', () => {
+  interface ChoiceCase {
+    readonly shares: number[]
+  }
+  const [open] = readReference<ChoiceCase[]>('judging/choices.json')
+  const expectation = open!.shares.reduce((sum, share, score) => sum + share * score, 0)
+  /** The prompt of the first case. */
+  const rows = [{ prompt: 'What is 12 minus 5?', responses: ['7.', '8.', '7.'].map(candidate) }]
+  const logits = {
+    score_from: 'logits',
+    rubric: '{question} Reply: {reply}',
+    score_pattern: 'score: ?([0-9])',
+  }
+
+  it('are the mean over the admissible ones right after the opening, asked once', async () => {
+    const run = await judgeAnswers({ ...logits, opening: 'Score:' }, rows)
+    const [first, other, same]: Judged[] = run.rows('full')[0].candidates
+    expect(Math.abs(first!.score! - expectation)).toBeLessThan(1e-5)
+    expect(first!.votes).toEqual([first!.score])
+    expect(first!.judge_output).toMatch(/^Score: 1 36\.3%, 3 31\.5%, 4 24\.9%, /)
+    expect(same).toEqual(first)
+    expect(other!.score).not.toBe(first!.score)
+    expect(run.logs.join('\n')).toContain('2 verdicts on 2 different replies, 0 without a score')
+  })
+
+  it('do not depend on the seed or on what is scored along with them', async () => {
+    const scores = async (params: object) =>
+      (await judgeAnswers({ ...logits, opening: 'Score:', ...params }, rows))
+        .rows('full')[0]
+        .candidates.map(({ score }: Judged) => score)
+    const found = await scores({})
+    expect(await scores({ seed: 5, temperature: 0.2 })).toEqual(found)
+    for (const [index, score] of (await scores({ batch_size: 1 })).entries()) {
+      expect(Math.abs(score - found[index])).toBeLessThan(1e-5)
+    }
+  })
+
+  it('are taken where a verdict in free text has its score, and nowhere without one', async () => {
+    const text = await judgeAnswers()
+    const run = await judgeAnswers({ score_from: 'logits' })
+    const found = (of: typeof run): Judged[] => of.rows('full').flatMap((row) => row.candidates)
+    const votes = found(run).flatMap((each) => each.votes)
+    const read = found(text).flatMap((each) => each.votes)
+    expect(found(run).map((each) => each.judge_output)).toEqual(found(text).map((each) => each.judge_output))
+    expect(votes.map((vote) => vote === null)).toEqual(read.map((vote) => vote === null))
+    for (const vote of votes)
+      if (vote !== null) expect(vote > 0 && vote < 5 && !Number.isInteger(vote)).toBe(true)
+  })
+})
+
+describe('a pairwise rubric', () => {
+  const compare = {
+    rubric: 'Q: {question} A: {reply_a} B: {reply_b}',
+    // The random model's first letter; none in nine of ten.
+    score_pattern: '([abc])',
+    temperature: 0,
+  }
+
+  it('compares each pair in both orders, and makes win rates the scores', async () => {
+    const run = await judgeAnswers({ ...compare, max_new_tokens: 60 })
+    const rows = run.rows('full')
+    expect(run.logs.join('\n')).toMatch(/14 verdicts on 8 pairs/)
+    const [first] = rows
+    const [hello, no, again, cat]: Judged[] = first.candidates
+    // Votes: against the other candidates, in order.
+    expect(hello!.votes).toHaveLength(3)
+    expect([hello!.votes[1], again!.votes[0]]).toEqual([0.5, 0.5])
+    expect(again!.score).toBe(hello!.score)
+    for (const [one, other] of [
+      [hello!.votes[0], no!.votes[0]],
+      [no!.votes[2], cat!.votes[1]],
+    ] as const) {
+      expect(one === null ? other === null : one! + other! === 1).toBe(true)
+    }
+    for (const { score, votes } of rows.flatMap((row): Judged[] => row.candidates)) {
+      expect(score).toBe(meanVote(votes))
+    }
+    for await (const fault of judgedFull.validate(run.outputs.full!)) throw new Error(fault.message)
+  })
+
+  it('takes preferences from probabilities', async () => {
+    const logits = { score_from: 'logits', opening: 'Verdict:', score_pattern: 'verdict: ?(a|b|tie)' }
+    const run = await judgeAnswers({ ...compare, ...logits, pairing: 'against-first' })
+    const candidates: Judged[][] = run.rows('full').map((row) => row.candidates)
+    for (const [first, ...others] of candidates) {
+      expect(first!.score).toBe(0.5)
+      for (const { score, votes } of others) {
+        expect(votes).toEqual([score])
+        expect(score! > 0 && score! < 1).toBe(true)
+      }
+    }
+    // The second `Hello` reads as the first one does.
+    expect(candidates[0]![2]!.score).toBe(0.5)
+    expect(candidates[0]![1]!.score).not.toBe(0.5)
   })
 })
 

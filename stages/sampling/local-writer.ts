@@ -1,0 +1,92 @@
+/** @file A loaded model that answers prompts: what generate, judge, evaluate and chat have in common. */
+import { continuationLogps, sharesOf } from '../../lm/generate/continuations.ts'
+import { type Generated, generate } from '../../lm/generate/generate.ts'
+import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
+import type { DecoderParameters } from '../../lm/model/decoder.ts'
+import { loadModel } from '../../lm/model/model.ts'
+import { startDevice } from '../../lm/tensor/device.ts'
+import { encodePrompt } from '../../lm/text/conversation.ts'
+import { promptMessages } from '../../lm/text/messages.ts'
+import type { Tokenizer } from '../../lm/text/tokenizer.ts'
+import type { ChoiceRequest, Writer, WriterContext, Written } from './writer.ts'
+
+type LocallyWritten = Written & Generated
+
+export interface LocalWriter extends Writer {
+  readonly tokenizer: Tokenizer
+  /** Tokens that a prompt and its answer may have together. */
+  readonly maxPositions: number
+  write(...request: Parameters<Writer['write']>): Promise<LocallyWritten[]>
+  choose(...request: Parameters<NonNullable<Writer['choose']>>): Promise<number[][]>
+}
+
+export async function openWriter(
+  inputs: { readonly model: string; readonly adapter: string | undefined },
+  context: WriterContext,
+): Promise<LocalWriter> {
+  const device = await startDevice(context.device, context.threads)
+  context.log(`device ${device.name}: ${device.reason}`)
+  const model = loadModel(inputs.model)
+  const parameters: DecoderParameters =
+    inputs.adapter === undefined
+      ? { config: model.config, weights: model.weights }
+      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config))
+  return writerOf(parameters, model.tokenizer)
+}
+
+/** A writer of parameters that are loaded already; they may change between its answers. */
+export function writerOf(parameters: DecoderParameters, tokenizer: Tokenizer): LocalWriter {
+  return {
+    tokenizer,
+    maxPositions: parameters.config.maxPositions,
+    async write(prompts, params, hooks, { opening = '' } = {}) {
+      const begun = tokenizer.encode(opening)
+      const ids = prompts.map((prompt) => [...encodePrompt(tokenizer, promptMessages(prompt)), ...begun])
+      const settings = {
+        temperature: params.temperature,
+        topP: params.top_p,
+        topK: params.top_k,
+        maxNewTokens: params.max_new_tokens,
+        batchSize: params.batch_size,
+        seed: params.seed,
+        stopIds: tokenizer.stopIds,
+      }
+      const answers = await generate(parameters, ids, settings, hooks)
+      return answers.map((answer) => ({ ...answer, text: opening + answerText(tokenizer, answer) }))
+    },
+    async choose(requests, batchSize, hooks) {
+      const spelled = requests.map((request) => spellings(tokenizer, request))
+      const asked = spelled.map(({ prompt, choices }) => ({ prompt, continuations: choices.flat() }))
+      const logps = await continuationLogps(parameters, asked, batchSize, hooks)
+      return spelled.map(({ choices }, request) => {
+        let next = 0
+        return sharesOf(
+          choices.map((sequences) => sequences.map((tokens) => ({ tokens, logp: logps[request]![next++]! }))),
+        )
+      })
+    },
+  }
+}
+
+/** The answer without the token that ended it. */
+export function answerText(
+  tokenizer: Tokenizer,
+  { ids, finished }: { readonly ids: readonly number[]; readonly finished: boolean },
+): string {
+  return tokenizer.decode(finished ? ids.slice(0, -1) : ids, { skipSpecial: true })
+}
+
+/**
+ * The choices as tokens. Each is tokenised together with the text before it, since a tokenizer may glue a space to
+ * what follows; the tokens that all of them begin with belong to the prompt.
+ */
+function spellings(tokenizer: Tokenizer, { prompt, before, choices }: ChoiceRequest) {
+  const whole = choices.map((texts) => texts.map((text) => tokenizer.encode(before + text)))
+  const all = whole.flat()
+  let shared = 0
+  while (all.every((ids) => shared < ids.length - 1 && ids[shared] === all[0]![shared])) shared++
+  return {
+    prompt: [...encodePrompt(tokenizer, promptMessages(prompt)), ...all[0]!.slice(0, shared)],
+    choices: whole.map((sequences) => sequences.map((ids) => ids.slice(shared))),
+  }
+}
