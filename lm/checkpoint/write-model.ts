@@ -1,7 +1,6 @@
 /** @file Writes a model folder in the Hugging Face layout, so that transformers loads it. */
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { DecoderConfig } from '../model/config.ts'
 import { type TensorData, writeSafetensors } from './safetensors.ts'
 
 const tokenizerFiles = [
@@ -17,10 +16,13 @@ export interface SpecialIds {
   readonly pad: number
 }
 
-/** @param tokenizerFolder whose tokenizer files are copied */
+/**
+ * @param config `config.json`, but for the special ids
+ * @param tokenizerFolder whose tokenizer files are copied
+ */
 export function writeModel(
   folder: string,
-  config: DecoderConfig,
+  config: Readonly<Record<string, unknown>>,
   weights: ReadonlyMap<string, TensorData>,
   tokenizerFolder: string,
   special: SpecialIds,
@@ -31,27 +33,7 @@ export function writeModel(
     eos_token_id: special.eos ?? null,
     pad_token_id: special.pad,
   }
-  writeJson(join(folder, 'config.json'), {
-    architectures: [config.family === 'qwen2' ? 'Qwen2ForCausalLM' : 'LlamaForCausalLM'],
-    model_type: config.family,
-    vocab_size: config.vocabularySize,
-    hidden_size: config.hiddenSize,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.keyValueHeads,
-    head_dim: config.headSize,
-    intermediate_size: config.intermediateSize,
-    hidden_act: 'silu',
-    rms_norm_eps: config.normEpsilon,
-    rope_theta: config.ropeTheta,
-    tie_word_embeddings: config.tiedEmbeddings,
-    max_position_embeddings: config.maxPositions,
-    use_sliding_window: false,
-    attention_dropout: 0,
-    initializer_range: 0.02,
-    torch_dtype: 'float32',
-    ...ids,
-  })
+  writeJson(join(folder, 'config.json'), { ...config, ...ids })
   writeJson(join(folder, 'generation_config.json'), ids)
   writeSafetensors(join(folder, 'model.safetensors'), Object.fromEntries(weights), {
     metadata: { format: 'pt' },

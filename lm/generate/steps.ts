@@ -1,16 +1,17 @@
 /** @file The two compiled functions of decoding: prefill of whole prompts, and one token for each row. */
-import type { DecoderConfig } from '../model/config.ts'
 import {
   type Attend,
-  causalAttention,
-  type DecoderParameters,
-  hiddenStates,
-  logits,
-} from '../model/decoder.ts'
+  type AttentionInputsByKind,
+  attentionInputName,
+  attentionInputs,
+  maskedAttention,
+} from '../model/attention.ts'
+import { attentionKinds, type DecoderConfig } from '../model/config.ts'
+import { type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
 import { rotaryTable } from '../model/rotary.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
-import { causalArrays, upload } from '../training/batch.ts'
+import { causalArrays, type HostBatch, upload } from '../training/batch.ts'
 import type { KeyValueCache } from './cache.ts'
 
 export class DecodingSteps {
@@ -33,15 +34,16 @@ export class DecodingSteps {
       ids.set(prompt, row * length)
     })
     const last = Int32Array.from(prompts, (prompt, row) => row * length + prompt.length - 1)
-    const run = this.#compile(`prefill ${rows} ${length}`, ({ ids, last, mask, cos, sin }) => {
+    const run = this.#compile(`prefill ${rows} ${length}`, ({ ids, last, ...rest }) => {
       const caught: Tensor[] = []
-      const causal = causalAttention(config, rows, length, mask!)
+      const inputs = attentionInputs(config, rest)
+      const causal = maskedAttention(config, rows, length, inputs)
       const attend: Attend = (layer, q, k, v) => {
         caught[2 * layer] = k
         caught[2 * layer + 1] = v
         return causal(layer, q, k, v)
       }
-      const hidden = hiddenStates(this.#parameters, ids!, rows, length, { cos: cos!, sin: sin! }, attend)
+      const hidden = hiddenStates(this.#parameters, ids!, rows, length, inputs, attend)
       const scores = logits(this.#parameters, tf.gather(hidden, last as tf.Tensor1D))
       return {
         scores,
@@ -70,19 +72,16 @@ export class DecodingSteps {
   decode(ids: Int32Array, cache: KeyValueCache): Float32Array {
     const { config } = this.#parameters
     const { rows, capacity } = cache
-    const half = config.headSize / 2
-    const table = rotaryTable(config, cache.lengths)
-    const run = this.#compile(`decode ${rows} ${capacity}`, ({ ids, mask, cos, sin, ...stored }) => {
+    const run = this.#compile(`decode ${rows} ${capacity}`, ({ ids, ...rest }) => {
       const added: Tensor[] = []
-      const attend = this.#attendToCache(stored, mask!, rows, capacity, added)
-      const hidden = hiddenStates(this.#parameters, ids!, rows, 1, { cos: cos!, sin: sin! }, attend)
+      const inputs = attentionInputs(config, rest)
+      const attend = this.#attendToCache(rest, inputs, rows, capacity, added)
+      const hidden = hiddenStates(this.#parameters, ids!, rows, 1, inputs, attend)
       return { scores: logits(this.#parameters, hidden), added: tf.stack(added) } as TensorMap
     })
     const inputs = upload({
       ids: { shape: [rows], data: ids },
-      mask: { shape: [rows, 1, capacity], data: cache.mask },
-      cos: { shape: [rows, 1, 1, half], data: table.cos },
-      sin: { shape: [rows, 1, 1, half], data: table.sin },
+      ...this.#attentionArrays(config, cache),
       ...this.#storedArrays(config, cache),
     })
     const results = run(inputs)
@@ -102,18 +101,38 @@ export class DecodingSteps {
     this.#compiled.clear()
   }
 
+  /** Positions of the rows' next tokens, and the cached keys that each sees. */
+  #attentionArrays(config: DecoderConfig, { rows, capacity, lengths, masks }: KeyValueCache): HostBatch {
+    const half = config.headSize / 2
+    const arrays: HostBatch = {}
+    for (const kind of attentionKinds(config)) {
+      const { cos, sin } = rotaryTable(config, kind, lengths)
+      arrays[attentionInputName('cos', kind)] = { shape: [rows, 1, 1, half], data: cos }
+      arrays[attentionInputName('sin', kind)] = { shape: [rows, 1, 1, half], data: sin }
+      arrays[attentionInputName('mask', kind)] = { shape: [rows, 1, capacity], data: masks[kind] }
+    }
+    return arrays
+  }
+
   #storedArrays({ keyValueHeads, headSize }: DecoderConfig, cache: KeyValueCache) {
     const shape = [cache.rows * keyValueHeads, cache.capacity, headSize]
     return Object.fromEntries(cache.arrays.map((data, index) => [`kv${index}`, { shape, data }]))
   }
 
   /** Each query sees the cached keys that its row's mask opens, and its own. */
-  #attendToCache(stored: TensorMap, mask: Tensor, rows: number, capacity: number, added: Tensor[]): Attend {
-    const { heads, keyValueHeads, headSize } = this.#parameters.config
+  #attendToCache(
+    stored: TensorMap,
+    inputs: AttentionInputsByKind,
+    rows: number,
+    capacity: number,
+    added: Tensor[],
+  ): Attend {
+    const { layerKinds, heads, keyValueHeads, headSize, queryScale } = this.#parameters.config
     const groups = heads / keyValueHeads
     return (layer, q, k, v) => {
+      const { mask } = inputs[layerKinds[layer]!]!
       added.push(tf.squeeze(k, [1]), tf.squeeze(v, [1]))
-      const query = tf.mul(q, 1 / Math.sqrt(headSize))
+      const query = tf.mul(q, queryScale)
       const past = tf.matMul(query, stored[`kv${2 * layer}`]!, false, true)
       const visible = tf.reshape(tf.add(tf.reshape(past, [rows, heads, capacity]), mask), past.shape)
       const own = tf.matMul(query, k, false, true)

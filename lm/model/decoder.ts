@@ -1,11 +1,12 @@
 /**
  * @file The decoder: one implementation of the Llama layout (RMSNorm, grouped-query attention with rotary
- * embeddings, SwiGLU), which Qwen2 extends by biases on q, k and v. Pure functions of tensors; whether they train,
+ * embeddings, a gated feed-forward) with what its families add to it. Pure functions of tensors; whether they train,
  * prefill or decode is up to the `attend` that they are given.
  */
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
-import type { DecoderConfig } from './config.ts'
-import { names, type Projection } from './layout.ts'
+import type { Attend, AttentionInputs } from './attention.ts'
+import type { AttentionKind, DecoderConfig } from './config.ts'
+import { layerNorms, names, type Projection } from './layout.ts'
 import { adapt, type DecoderAdapter } from './lora.ts'
 import { rotate } from './rotary.ts'
 
@@ -17,22 +18,22 @@ export interface DecoderParameters {
   readonly adapter?: DecoderAdapter
 }
 
-/** Rotary tables that broadcast against [batch, length, heads, headSize / 2]. */
-export interface Positions {
-  readonly cos: Tensor
-  readonly sin: Tensor
-}
-
-/**
- * Attention of one layer.
- * q [batch * keyValueHeads, groups * length, headSize], with the query heads of one key head side by side;
- * k, v [batch * keyValueHeads, length, headSize]. Returns the shape of q.
- */
-export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor
-
 /** x * weight / rms(x) over the last axis (arXiv 1910.07467). */
 export function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
   return tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon))), weight)
+}
+
+/** Applies a norm to [..., size], by the name of its weight [size]. */
+function normalise({ config, weights }: DecoderParameters, name: string, x: Tensor): Tensor {
+  const stored = weights[name]!
+  return rmsNorm(x, config.normOffset === 0 ? stored : tf.add(stored, config.normOffset), config.normEpsilon)
+}
+
+/** x * sigmoid(x), or GELU in its approximation by tanh (arXiv 1606.08415). */
+function activate(activation: DecoderConfig['activation'], x: Tensor): Tensor {
+  if (activation === 'silu') return tf.mul(x, tf.sigmoid(x))
+  const cubic = tf.mul(x, tf.add(tf.mul(tf.square(x), 0.044715), 1))
+  return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(cubic, Math.sqrt(2 / Math.PI))), 1))
 }
 
 /** x [rows, in] -> [rows, out]. */
@@ -55,69 +56,50 @@ export function hiddenStates(
   ids: Tensor,
   batch: number,
   length: number,
-  positions: Positions,
+  positions: Readonly<Partial<Record<AttentionKind, Pick<AttentionInputs, 'cos' | 'sin'>>>>,
   attend: Attend,
 ): Tensor {
   const { config, weights } = parameters
-  const { heads, keyValueHeads, headSize, normEpsilon } = config
+  const { heads, keyValueHeads, headSize } = config
   const groups = heads / keyValueHeads
   const split = (x: Tensor, count: number) => tf.reshape(x, [batch, length, count, headSize])
   /** [batch, length, count, headSize] -> [batch * keyValueHeads, count / keyValueHeads * length, headSize] */
   const byKeyHead = (x: Tensor, perKeyHead: number) =>
     tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch * keyValueHeads, perKeyHead * length, headSize])
+  const normed = (name: string | undefined, x: Tensor) =>
+    name === undefined ? x : normalise(parameters, name, x)
 
   let x: Tensor = tf.gather(weights[names.embedding]!, ids)
+  if (config.embeddingScale !== 1) x = tf.mul(x, config.embeddingScale)
   for (let layer = 0; layer < config.layers; layer++) {
-    const normed = rmsNorm(x, weights[names.attentionNorm(layer)]!, normEpsilon)
-    const q = split(project(parameters, layer, 'self_attn.q_proj', normed), heads)
-    const k = split(project(parameters, layer, 'self_attn.k_proj', normed), keyValueHeads)
-    const v = split(project(parameters, layer, 'self_attn.v_proj', normed), keyValueHeads)
+    const norms = layerNorms(config, layer)
+    const { cos, sin } = positions[config.layerKinds[layer]!]!
+    const [queryNorm, keyNorm] = config.queryKeyNorm ? [names.queryNorm(layer), names.keyNorm(layer)] : []
+
+    const before = normed(norms.attention, x)
+    const q = normed(queryNorm, split(project(parameters, layer, 'self_attn.q_proj', before), heads))
+    const k = normed(keyNorm, split(project(parameters, layer, 'self_attn.k_proj', before), keyValueHeads))
+    const v = split(project(parameters, layer, 'self_attn.v_proj', before), keyValueHeads)
     const attended = attend(
       layer,
-      byKeyHead(rotate(q, positions.cos, positions.sin), groups),
-      byKeyHead(rotate(k, positions.cos, positions.sin), 1),
+      byKeyHead(rotate(q, cos, sin), groups),
+      byKeyHead(rotate(k, cos, sin), 1),
       byKeyHead(v, 1),
     )
     const merged = tf.transpose(tf.reshape(attended, [batch, heads, length, headSize]), [0, 2, 1, 3])
     const output = tf.reshape(merged, [batch * length, heads * headSize])
-    x = tf.add(x, project(parameters, layer, 'self_attn.o_proj', output))
+    x = tf.add(x, normed(norms.attentionOutput, project(parameters, layer, 'self_attn.o_proj', output)))
 
-    const after = rmsNorm(x, weights[names.mlpNorm(layer)]!, normEpsilon)
-    const gate = project(parameters, layer, 'mlp.gate_proj', after)
+    const after = normed(norms.mlp, x)
+    const gate = activate(config.activation, project(parameters, layer, 'mlp.gate_proj', after))
     const up = project(parameters, layer, 'mlp.up_proj', after)
-    const swish = tf.mul(gate, tf.sigmoid(gate))
-    x = tf.add(x, project(parameters, layer, 'mlp.down_proj', tf.mul(swish, up)))
+    x = tf.add(x, normed(norms.mlpOutput, project(parameters, layer, 'mlp.down_proj', tf.mul(gate, up))))
   }
-  return rmsNorm(x, weights[names.finalNorm]!, normEpsilon)
+  return normalise(parameters, names.finalNorm, x)
 }
 
 /** Vocabulary scores of hidden states: [rows, hiddenSize] -> [rows, vocabularySize]. */
 export function logits(parameters: DecoderParameters, hidden: Tensor): Tensor {
   const { config, weights } = parameters
   return tf.matMul(hidden, weights[config.tiedEmbeddings ? names.embedding : names.output]!, false, true)
-}
-
-/**
- * Causal attention within each row. Rows are padded on the right, so no real token ever sees padding.
- * @param mask [length, length]: 0 where the query (row) may see the key (column), a large negative number elsewhere
- */
-export function causalAttention(config: DecoderConfig, batch: number, length: number, mask: Tensor): Attend {
-  const { heads, keyValueHeads, headSize } = config
-  const groups = heads / keyValueHeads
-  return (_layer, q, k, v) => {
-    const scores = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(headSize))
-    const masked = tf.add(tf.reshape(scores, [batch * heads, length, length]), mask)
-    const weights = tf.reshape(tf.softmax(masked), [batch * keyValueHeads, groups * length, length])
-    return tf.matMul(weights, v)
-  }
-}
-
-/** What a masked score is raised by: far below any score, and finite. */
-export const masked = -1e9
-
-/** [length, length] for `causalAttention`, row-major. */
-export function causalMask(length: number): Float32Array {
-  const mask = new Float32Array(length * length)
-  for (let row = 0; row < length; row++) mask.fill(masked, row * length + row + 1, (row + 1) * length)
-  return mask
 }

@@ -18,7 +18,7 @@ export function initialWeights(
       const deviation = deviationOf(config, name, shape[1]!)
       for (let index = 0; index < data.length; index++) data[index] = random.normal() * deviation
     } else if (!name.endsWith('.bias')) {
-      data.fill(1)
+      data.fill(1 - config.normOffset)
     }
     weights.set(name, { shape: [...shape], data })
   }

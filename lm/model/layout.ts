@@ -43,28 +43,51 @@ export const names = {
   embedding: 'model.embed_tokens.weight',
   finalNorm: 'model.norm.weight',
   output: 'lm_head.weight',
-  attentionNorm: (layer: number) => `model.layers.${layer}.input_layernorm.weight`,
-  mlpNorm: (layer: number) => `model.layers.${layer}.post_attention_layernorm.weight`,
+  queryNorm: (layer: number) => `model.layers.${layer}.self_attn.q_norm.weight`,
+  keyNorm: (layer: number) => `model.layers.${layer}.self_attn.k_norm.weight`,
   module: (layer: number, projection: Projection) => `model.layers.${layer}.${projection}`,
 } as const
 
-function hasBias(config: DecoderConfig, projection: Projection): boolean {
-  return config.projectionBias && /[qkv]_proj$/.test(projection)
+/** The norms before attention and feed-forward, and those of what the two put out. */
+export interface LayerNorms {
+  readonly attention: string
+  readonly attentionOutput?: string
+  readonly mlp: string
+  readonly mlpOutput?: string
+}
+
+/** The same name means another norm where outputs are normalised, too. */
+export function layerNorms(config: Pick<DecoderConfig, 'outputNorms'>, layer: number): LayerNorms {
+  const norm = (name: string) => `model.layers.${layer}.${name}_layernorm.weight`
+  if (!config.outputNorms) return { attention: norm('input'), mlp: norm('post_attention') }
+  return {
+    attention: norm('input'),
+    attentionOutput: norm('post_attention'),
+    mlp: norm('pre_feedforward'),
+    mlpOutput: norm('post_feedforward'),
+  }
 }
 
 /** Every tensor of the decoder with its shape, in a fixed order. */
 export function tensorShapes(config: DecoderConfig): Map<string, readonly number[]> {
-  const { hiddenSize, vocabularySize } = config
+  const { hiddenSize, headSize, vocabularySize } = config
   const shapes = new Map<string, readonly number[]>([[names.embedding, [vocabularySize, hiddenSize]]])
   for (let layer = 0; layer < config.layers; layer++) {
-    shapes.set(names.attentionNorm(layer), [hiddenSize])
+    const norms = layerNorms(config, layer)
+    shapes.set(norms.attention, [hiddenSize])
     for (const projection of projections) {
       const shape = projectionShape(config, projection)
       const module = names.module(layer, projection)
       shapes.set(`${module}.weight`, shape)
-      if (hasBias(config, projection)) shapes.set(`${module}.bias`, [shape[0]])
+      if (config.biases.includes(projection)) shapes.set(`${module}.bias`, [shape[0]])
     }
-    shapes.set(names.mlpNorm(layer), [hiddenSize])
+    if (config.queryKeyNorm) {
+      shapes.set(names.queryNorm(layer), [headSize])
+      shapes.set(names.keyNorm(layer), [headSize])
+    }
+    if (norms.attentionOutput !== undefined) shapes.set(norms.attentionOutput, [hiddenSize])
+    shapes.set(norms.mlp, [hiddenSize])
+    if (norms.mlpOutput !== undefined) shapes.set(norms.mlpOutput, [hiddenSize])
   }
   shapes.set(names.finalNorm, [hiddenSize])
   if (!config.tiedEmbeddings) shapes.set(names.output, [vocabularySize, hiddenSize])

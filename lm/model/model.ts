@@ -1,12 +1,11 @@
 /** @file A decoder in memory: loaded from a folder, held as tensors of the running backend. */
 
 import { requireFinite } from '../checkpoint/finite.ts'
-import { openCheckpoint } from '../checkpoint/folder.ts'
-import { LmFailure } from '../failure.ts'
 import { type TensorMap, tf } from '../tensor/tf.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
-import { type DecoderConfig, decoderConfig } from './config.ts'
-import { names, tensorShapes } from './layout.ts'
+import type { DecoderConfig } from './config.ts'
+import { tensorShapes } from './layout.ts'
+import { openTextModel } from './text-model.ts'
 
 export interface Model {
   readonly folder: string
@@ -14,34 +13,23 @@ export interface Model {
   readonly tokenizer: Tokenizer
   /** By Hugging Face name; matrices are [out, in]. */
   readonly weights: TensorMap
+  /** What a person should know of how it was loaded. */
+  readonly remark?: string
 }
 
 /**
  * Reads a Hugging Face folder: `config.json`, safetensors (float32, float16, bfloat16; computed in float32) and the
- * tokenizer. The configuration is judged before any weight is read.
+ * tokenizer. Everything is judged before any weight is read.
  * @throws LmFailure
  */
 export function loadModel(folder: string): Model {
-  const checkpoint = openCheckpoint(folder)
-  const file = `${folder}/config.json`
-  const config = withActualOutput(decoderConfig(checkpoint.config, file), checkpoint.has(names.output))
+  const { config, checkpoint, nameOf, remark } = openTextModel(folder)
+  const tokenizer = loadTokenizer(folder)
   const weights: TensorMap = {}
   for (const [name, shape] of tensorShapes(config)) {
-    const tensor = checkpoint.tensor(name)
-    if (tensor.shape.join() !== shape.join()) {
-      throw new LmFailure({
-        code: 'damaged-model',
-        message: `tensor \`${name}\` is [${tensor.shape}], but config.json makes it [${shape}]`,
-        file: folder,
-      })
-    }
-    requireFinite(tensor.data, name, folder)
-    weights[name] = tf.tensor(tensor.data, tensor.shape, 'float32')
+    const { data } = checkpoint.tensor(nameOf(name))
+    requireFinite(data, nameOf(name), folder)
+    weights[name] = tf.tensor(data, [...shape], 'float32')
   }
-  return { folder, config, tokenizer: loadTokenizer(folder), weights }
-}
-
-/** Checkpoints exist that say `tie_word_embeddings: false` and carry no output matrix: they are tied. */
-function withActualOutput(config: DecoderConfig, hasOutput: boolean): DecoderConfig {
-  return config.tiedEmbeddings || hasOutput ? config : { ...config, tiedEmbeddings: true }
+  return { folder, config, tokenizer, weights, ...(remark !== undefined && { remark }) }
 }

@@ -1,6 +1,7 @@
-/** @file Rotary position embeddings (arXiv 2104.09864) in the half-split layout of Llama and Qwen2. */
+/** @file Rotary position embeddings (arXiv 2104.09864) in the half-split layout of the Hugging Face checkpoints. */
 import { type Tensor, tf } from '../tensor/tf.ts'
-import type { DecoderConfig } from './config.ts'
+import type { AttentionKind, DecoderConfig } from './config.ts'
+import type { RotaryConfig, RotaryScaling } from './rotary-config.ts'
 
 /** cos and sin of each angle, [positions.length, headSize / 2], row-major. */
 export interface RotaryTable {
@@ -8,22 +9,40 @@ export interface RotaryTable {
   readonly sin: Float32Array
 }
 
-export function rotaryTable(config: DecoderConfig, positions: ArrayLike<number>): RotaryTable {
+export function rotaryTable(
+  config: DecoderConfig,
+  kind: AttentionKind,
+  positions: ArrayLike<number>,
+): RotaryTable {
   const half = config.headSize / 2
   const cos = new Float32Array(positions.length * half)
   const sin = new Float32Array(positions.length * half)
-  for (let index = 0; index < half; index++) {
-    // In float32, as the reference implementations do.
-    const frequency = Math.fround(
-      1 / Math.fround(config.ropeTheta ** Math.fround((2 * index) / config.headSize)),
-    )
+  rotaryFrequencies(config.rotary[kind], config.headSize).forEach((frequency, index) => {
     for (let row = 0; row < positions.length; row++) {
       const angle = Math.fround(positions[row]! * frequency)
       cos[row * half + index] = Math.cos(angle)
       sin[row * half + index] = Math.sin(angle)
     }
-  }
+  })
   return { cos, sin }
+}
+
+/** Radians a position, [headSize / 2]; in float32, as the reference implementations do. */
+export function rotaryFrequencies({ theta, scaling }: RotaryConfig, headSize: number): Float32Array {
+  return Float32Array.from({ length: headSize / 2 }, (_, index) => {
+    const frequency = Math.fround(1 / Math.fround(theta ** Math.fround((2 * index) / headSize)))
+    return scaling === undefined ? frequency : scaled(frequency, scaling)
+  })
+}
+
+function scaled(frequency: number, scaling: RotaryScaling): number {
+  if (scaling.type === 'linear') return frequency / scaling.factor
+  const { factor, lowFrequencyFactor, highFrequencyFactor, originalPositions } = scaling
+  const turns = (originalPositions * frequency) / (2 * Math.PI)
+  if (turns < lowFrequencyFactor) return frequency / factor
+  if (turns > highFrequencyFactor) return frequency
+  const kept = (turns - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor)
+  return (1 - kept) * (frequency / factor) + kept * frequency
 }
 
 /** Rotates x [..., headSize]; cos and sin broadcast against [..., headSize / 2]. */

@@ -4,8 +4,8 @@
  * counts.
  */
 
-import type { DecoderConfig } from '../model/config.ts'
-import { causalMask } from '../model/decoder.ts'
+import { attentionInputName, causalMask } from '../model/attention.ts'
+import { attentionKinds, type DecoderConfig } from '../model/config.ts'
 import { rotaryTable } from '../model/rotary.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 
@@ -104,18 +104,19 @@ export function perSequence(values: readonly number[]): HostTensor {
   return { shape: [values.length], data: Float32Array.from(values) }
 }
 
-/** What a causal forward pass over right-padded rows of `length` needs besides the ids. */
+/** What a causal forward pass over right-padded rows of `length` needs besides the ids: `attentionInputs` finds it. */
 export function causalArrays(config: DecoderConfig, length: number): HostBatch {
-  const table = rotaryTable(
-    config,
-    Array.from({ length }, (_, position) => position),
-  )
+  const positions = Array.from({ length }, (_, position) => position)
   const half = config.headSize / 2
-  return {
-    cos: { shape: [1, length, 1, half], data: table.cos },
-    sin: { shape: [1, length, 1, half], data: table.sin },
-    mask: { shape: [length, length], data: causalMask(length) },
+  const arrays: HostBatch = {}
+  for (const kind of attentionKinds(config)) {
+    const { cos, sin } = rotaryTable(config, kind, positions)
+    const mask = causalMask(length, kind === 'sliding' ? config.window : undefined)
+    arrays[attentionInputName('cos', kind)] = { shape: [1, length, 1, half], data: cos }
+    arrays[attentionInputName('sin', kind)] = { shape: [1, length, 1, half], data: sin }
+    arrays[attentionInputName('mask', kind)] = { shape: [1, length, length], data: mask }
   }
+  return arrays
 }
 
 /** Uploads host arrays; the caller disposes them. */

@@ -1,5 +1,6 @@
 /** @file From a token batch to the log-probabilities of its labels. */
-import { causalAttention, type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
+import { attentionInputs, maskedAttention } from '../model/attention.ts'
+import { type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
 import { detached } from '../tensor/stop-gradient.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { type TokenScores, tokenScores } from './token-scores.ts'
@@ -20,10 +21,10 @@ export interface LabelScores extends TokenScores {
  * @param sequences rows in the batch
  */
 export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
-  const length = batch.mask!.shape[0]!
-  const attend = causalAttention(parameters.config, sequences, length, batch.mask!)
-  const positions = { cos: batch.cos!, sin: batch.sin! }
-  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, positions, attend)
+  const length = batch.ids!.size / sequences
+  const inputs = attentionInputs(parameters.config, batch)
+  const attend = maskedAttention(parameters.config, sequences, length, inputs)
+  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, inputs, attend)
   return logits(parameters, tf.gather(hidden, batch.rows as tf.Tensor1D))
 }
 

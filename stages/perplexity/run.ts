@@ -17,6 +17,7 @@ export async function measurePerplexity({
   const device = await startDevice(context.device, context.threads)
   context.log(`device ${device.name}: ${device.reason}`)
   const model = loadModel(inputs.model)
+  if (model.remark !== undefined) context.log(model.remark)
   const { maxPositions } = model.config
   const window = params.window === 0 ? maxPositions : params.window
   const stride = params.stride === 0 ? Math.max(1, Math.floor(window / 2)) : params.stride

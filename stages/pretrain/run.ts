@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { type ContextOf, StageFailure } from 'flow/stage'
 import { writeModel } from '../../lm/checkpoint/write-model.ts'
-import type { DecoderConfig } from '../../lm/model/config.ts'
+import { decoderConfig } from '../../lm/model/config.ts'
 import { initialWeights } from '../../lm/model/initialise.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
@@ -9,6 +9,7 @@ import { type Sequence, tokenBatch } from '../../lm/training/batch.ts'
 import { supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
 import { ParameterLayout } from '../../lm/training/trainable.ts'
 import { type TrainingTask, train } from '../../lm/training/trainer.ts'
+import { architecture } from './architecture.ts'
 import type stage from './index.ts'
 import { readTexts } from './texts.ts'
 import { cutWindows } from './windows.ts'
@@ -30,21 +31,8 @@ export async function pretrain({
   const device = await startDevice(context.device, context.threads)
   context.log(`device ${device.name}: ${device.reason}`)
   const tokenizer = loadTokenizer(inputs.tokenizer)
-  const config: DecoderConfig = {
-    family: 'qwen2',
-    vocabularySize: tokenizer.vocabularySize,
-    hiddenSize: params.hidden_size,
-    layers: params.layers,
-    heads: params.heads,
-    keyValueHeads: params.kv_heads,
-    headSize,
-    intermediateSize: params.intermediate_size,
-    ropeTheta: 10_000,
-    normEpsilon: 1e-6,
-    projectionBias: true,
-    tiedEmbeddings: true,
-    maxPositions: params.context,
-  }
+  const fields = architecture(params, tokenizer.vocabularySize)
+  const config = decoderConfig(fields, 'config.json')
   const wanted = Math.floor(params.tokens / (params.context * params.batch_size)) * params.batch_size
   context.progress({ step: 0, note: 'tokenising the corpus' })
   const texts = readTexts(inputs.corpus, tokenizer)
@@ -100,7 +88,7 @@ export async function pretrain({
     context,
   )
   const special = { bos: tokenizer.bosId, eos: tokenizer.eosId, pad: tokenizer.padId }
-  writeModel(outputs.model, config, layout.unflatten(result.parameters), inputs.tokenizer, special)
+  writeModel(outputs.model, fields, layout.unflatten(result.parameters), inputs.tokenizer, special)
   writeFileSync(
     outputs.log,
     result.log.map((row) => `${JSON.stringify({ stage: 'pretrain', ...row })}\n`).join(''),

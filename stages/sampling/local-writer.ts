@@ -27,6 +27,7 @@ export async function openWriter(
   const device = await startDevice(context.device, context.threads)
   context.log(`device ${device.name}: ${device.reason}`)
   const model = loadModel(inputs.model)
+  if (model.remark !== undefined) context.log(model.remark)
   const parameters: DecoderParameters =
     inputs.adapter === undefined
       ? { config: model.config, weights: model.weights }

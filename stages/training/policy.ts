@@ -55,6 +55,7 @@ export async function loadPolicy(
   const device = await startDevice(context.device, context.threads)
   context.log(`device ${device.name}: ${device.reason}`)
   const model = loadModel(inputs.model)
+  if (model.remark !== undefined) context.log(model.remark)
   const given = inputs.adapter === undefined ? undefined : loadAdapter(inputs.adapter, model.config)
   return { model, adapter: startingAdapter(model, given, loraSettings(params.lora), params.seed) }
 }

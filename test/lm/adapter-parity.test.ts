@@ -2,12 +2,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { loadAdapter, mergeAdapter, mergedTensor } from '../../lm/model/adapter.ts'
-import { causalAttention, type DecoderParameters, hiddenStates, logits } from '../../lm/model/decoder.ts'
+import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { jit } from '../../lm/tensor/jit.ts'
 import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
-import { type TensorMap, tf } from '../../lm/tensor/tf.ts'
-import { causalArrays, upload } from '../../lm/training/batch.ts'
+import { tf } from '../../lm/tensor/tf.ts'
+import { logitsOf } from './forward.ts'
 import { largestDifference, loadReferenceModel, readReference, referencePath } from './reference.ts'
 
 interface AdapterLogits {
@@ -25,24 +24,14 @@ beforeAll(async () => {
 })
 
 /** [position][token], at the tokens that the fixture keeps. */
-function logitsOf(parameters: DecoderParameters): number[][] {
-  const { config } = parameters
-  const length = reference.input_ids.length
-  const program = jit(({ ids, cos, sin, mask }: TensorMap) => {
-    const attend = causalAttention(config, 1, length, mask!)
-    const hidden = hiddenStates(parameters, ids!, 1, length, { cos: cos!, sin: sin! }, attend)
-    return { logits: logits(parameters, hidden) }
-  })
-  const args = { ids: tf.tensor1d(reference.input_ids, 'int32'), ...upload(causalArrays(config, length)) }
-  const { logits: result } = program(args)
-  const rows = result!.arraySync() as number[][]
-  program.dispose()
-  return rows.map((row) => reference.tokens.map((token) => row[token]!))
+function keptLogits(parameters: DecoderParameters): number[][] {
+  const [rows] = logitsOf(parameters, [reference.input_ids])
+  return rows!.map((row) => reference.tokens.map((token) => row[token]!))
 }
 
 describe.each(Object.entries(reference.adapters))('%s', (name, { model, logits: expected }) => {
   it('gives the logits of PEFT', () => {
-    const ours = logitsOf(loadReferenceModel(model, name))
+    const ours = keptLogits(loadReferenceModel(model, name))
     expect(largestDifference(ours.flat(), expected.flat())).toBeLessThan(2e-5)
   })
 
@@ -51,7 +40,7 @@ describe.each(Object.entries(reference.adapters))('%s', (name, { model, logits: 
     const base = loadModel(folder)
     const adapter = loadAdapter(referencePath(`adapters/${name}`), base.config)
     const merged = mergeAdapter(base, adapter)
-    expect(largestDifference(logitsOf(merged).flat(), expected.flat())).toBeLessThan(2e-5)
+    expect(largestDifference(keptLogits(merged).flat(), expected.flat())).toBeLessThan(2e-5)
     const checkpoint = openCheckpoint(folder)
     for (const [tensorName, weight] of Object.entries(merged.weights)) {
       const { data } = mergedTensor(adapter, tensorName, checkpoint.tensor(tensorName))

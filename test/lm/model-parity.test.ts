@@ -1,18 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type GenerationSettings, generate } from '../../lm/generate/generate.ts'
-import {
-  causalAttention,
-  causalMask,
-  type DecoderParameters,
-  hiddenStates,
-  logits,
-} from '../../lm/model/decoder.ts'
+import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { rotaryTable } from '../../lm/model/rotary.ts'
-import { jit } from '../../lm/tensor/jit.ts'
 import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
-import { type Tensor, tf } from '../../lm/tensor/tf.ts'
+import { tf } from '../../lm/tensor/tf.ts'
 import { encodePrompt } from '../../lm/text/conversation.ts'
+import { logitsOf } from './forward.ts'
 import { type LogitsReference, largestDifference, loadReferenceModel, readReference } from './reference.ts'
 
 const reference = readReference<LogitsReference>('logits.json')
@@ -22,47 +15,6 @@ beforeAll(async () => {
   registerOnnxBackend()
   await tf.setBackend('onnx')
 })
-
-/** The whole forward pass over right-padded rows, without a cache: [batch * length, vocabulary]. */
-function forward(parameters: DecoderParameters) {
-  const { config } = parameters
-  const half = config.headSize / 2
-  return jit(({ ids, cos, sin, mask }: { ids: Tensor; cos: Tensor; sin: Tensor; mask: Tensor }) => {
-    const [batch, length] = ids.shape as [number, number]
-    const positions = {
-      cos: tf.reshape(cos, [1, length, 1, half]),
-      sin: tf.reshape(sin, [1, length, 1, half]),
-    }
-    const attend = causalAttention(config, batch, length, mask)
-    const hidden = hiddenStates(parameters, tf.reshape(ids, [-1]), batch, length, positions, attend)
-    return { logits: logits(parameters, hidden) }
-  })
-}
-
-function logitsOf(parameters: DecoderParameters) {
-  const program = forward(parameters)
-  const half = parameters.config.headSize / 2
-  return (rows: readonly (readonly number[])[]): number[][][] => {
-    const length = Math.max(...rows.map((row) => row.length))
-    const table = rotaryTable(
-      parameters.config,
-      Array.from({ length }, (_, position) => position),
-    )
-    const padded = rows.flatMap((row) => [...row, ...new Array<number>(length - row.length).fill(0)])
-    const result = tf.tidy(() => {
-      const { logits } = program({
-        ids: tf.tensor2d(padded, [rows.length, length], 'int32'),
-        cos: tf.tensor2d(table.cos, [length, half]),
-        sin: tf.tensor2d(table.sin, [length, half]),
-        mask: tf.tensor2d(causalMask(length), [length, length]),
-      })
-      return tf.reshape(logits, [rows.length, length, -1])
-    })
-    const values = result.arraySync() as number[][][]
-    result.dispose()
-    return values.map((positions, row) => positions.slice(0, rows[row]!.length))
-  }
-}
 
 function logSumExp(values: readonly number[]): number {
   const largest = Math.max(...values)
@@ -77,15 +29,13 @@ describe.each(Object.keys(reference.models))('%s', (name) => {
   const [model, adapter] = name.split('+') as [string, string | undefined]
   const expected = reference.models[name]!
   let parameters: DecoderParameters
-  let run: ReturnType<typeof logitsOf>
 
   beforeAll(() => {
     parameters = loadReferenceModel(model, adapter && `${model}${adapters[adapter]}`)
-    run = logitsOf(parameters)
   })
 
   it('gives the logits of transformers and PEFT', () => {
-    const ours = run(reference.input_ids)
+    const ours = logitsOf(parameters, reference.input_ids)
     expect(largestDifference(ours.flat(2), expected.logits.flat(2))).toBeLessThan(1e-4)
   })
 
@@ -98,7 +48,7 @@ describe.each(Object.keys(reference.models))('%s', (name) => {
   it('reports log-probabilities that the whole forward pass confirms', async () => {
     const { prompt, continuation } = expected.greedy[0]!
     const [answer] = await generate(parameters, [prompt], greedy(16))
-    const scores = run([[...prompt, ...continuation]])[0]!.slice(prompt.length - 1, -1)
+    const scores = logitsOf(parameters, [[...prompt, ...continuation]])[0]!.slice(prompt.length - 1, -1)
     const logps = scores.map((row, index) => row[continuation[index]!]! - logSumExp(row))
     expect(largestDifference(answer!.logps, logps)).toBeLessThan(1e-4)
   })

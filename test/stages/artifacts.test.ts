@@ -5,6 +5,8 @@ import { describe, expect, it } from 'vitest'
 import type { ArtifactDefinition, ArtifactFault } from '../../engine/artifacts/define.ts'
 import { writeAdapter } from '../../lm/checkpoint/peft.ts'
 import { writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
+import { decoderConfig } from '../../lm/model/config.ts'
+import { initialWeights } from '../../lm/model/initialise.ts'
 import { plainLora } from '../../lm/model/lora.ts'
 import { adapter } from '../../stages/artifacts/adapter.ts'
 import { dataset } from '../../stages/artifacts/dataset.ts'
@@ -184,23 +186,31 @@ it('dataset: takes any rows, but wants JSON', async () => {
 })
 
 describe('model', () => {
-  function modelFolder(
-    config: object = { model_type: 'qwen2', architectures: ['Qwen2ForCausalLM'] },
-  ): string {
+  const fields = {
+    model_type: 'qwen2',
+    vocab_size: 40,
+    hidden_size: 8,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    num_key_value_heads: 2,
+    intermediate_size: 16,
+    tie_word_embeddings: true,
+  }
+
+  function modelFolder(changes: object = {}): string {
     const folder = join(temporaryFolder(), 'model')
     mkdirSync(folder)
-    writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...fields, ...changes }))
     writeFileSync(join(folder, 'tokenizer.json'), '{}')
-    writeSafetensors(join(folder, 'model.safetensors'), {
-      'embed.weight': { shape: [40, 30], data: new Float32Array(1200) },
-    })
+    const weights = initialWeights(decoderConfig(fields, 'config.json'), 1)
+    writeSafetensors(join(folder, 'model.safetensors'), Object.fromEntries(weights))
     return folder
   }
 
   it('says its architecture and size', async () => {
     const folder = modelFolder()
     expect(await faultsIn(model, folder)).toEqual([])
-    expect(await model.describe(folder)).toBe('qwen2, 1.2 k parameters')
+    expect(await model.describe(folder)).toBe('qwen2, 1.01 k parameters')
   })
 
   it('names each missing file', async () => {
@@ -214,13 +224,15 @@ describe('model', () => {
     }
   })
 
-  it('wants an architecture and whole weights', async () => {
-    expect(await faultsIn(model, modelFolder({ hidden_size: 8 }))).toEqual([
-      {
-        message: 'config.json names no architecture',
-        file: 'config.json',
-        hint: expect.stringContaining('model_type'),
-      },
+  it('wants a supported architecture, and weights that are whole and fit it', async () => {
+    expect(await faultsIn(model, modelFolder({ model_type: undefined }))).toEqual([
+      { message: '`model_type` is missing', file: 'config.json', hint: expect.stringContaining('qwen2') },
+    ])
+    expect(await faultsIn(model, modelFolder({ hidden_act: 'relu' }))).toMatchObject([
+      { message: '`hidden_act` is "relu", which is not supported', file: 'config.json' },
+    ])
+    expect(await faultsIn(model, modelFolder({ intermediate_size: 12 }))).toMatchObject([
+      { message: expect.stringContaining('but config.json makes it [12,8]') },
     ])
     const damaged = modelFolder()
     const weights = join(damaged, 'model.safetensors')

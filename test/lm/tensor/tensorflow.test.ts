@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { DecoderConfig } from '../../../lm/model/config.ts'
+import { decoderConfig } from '../../../lm/model/config.ts'
 import { initialWeights } from '../../../lm/model/initialise.ts'
 import { createRandom } from '../../../lm/random.ts'
 import { startDevice } from '../../../lm/tensor/device.ts'
@@ -12,21 +12,20 @@ import { supervised, supervisedShares } from '../../../lm/training/objectives/su
 import { ParameterLayout } from '../../../lm/training/trainable.ts'
 import { largestDifference } from '../reference.ts'
 
-const config: DecoderConfig = {
-  family: 'qwen2',
-  vocabularySize: 97,
-  hiddenSize: 32,
-  layers: 2,
-  heads: 4,
-  keyValueHeads: 2,
-  headSize: 8,
-  intermediateSize: 48,
-  ropeTheta: 10_000,
-  normEpsilon: 1e-6,
-  projectionBias: true,
-  tiedEmbeddings: true,
-  maxPositions: 64,
-}
+const config = decoderConfig(
+  {
+    model_type: 'qwen2',
+    vocab_size: 97,
+    hidden_size: 32,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    intermediate_size: 48,
+    tie_word_embeddings: true,
+    max_position_embeddings: 64,
+  },
+  'config.json',
+)
 
 /** Loss, gradient, and parameters and moments after one AdamW step, on the current device. */
 function trainingStep(): Record<string, ArrayLike<number>> {

@@ -1,0 +1,73 @@
+/**
+ * @file Attention within a batch of rows, and what it reads besides queries, keys and values: positions as rotations,
+ * and which token sees which, as masks. A model has one pair of them for each of its kinds of attention.
+ */
+import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
+import { type AttentionKind, attentionKinds, type DecoderConfig } from './config.ts'
+
+export interface AttentionInputs {
+  /** Rotary tables, [batch or 1, length, 1, headSize / 2]. */
+  readonly cos: Tensor
+  readonly sin: Tensor
+  /** [batch or 1, queries, keys]: 0 where the query may see the key, `masked` elsewhere. */
+  readonly mask: Tensor
+}
+
+export type AttentionInputsByKind = Readonly<Partial<Record<AttentionKind, AttentionInputs>>>
+
+/**
+ * Attention of one layer.
+ * q [batch * keyValueHeads, groups * length, headSize], with the query heads of one key head side by side;
+ * k, v [batch * keyValueHeads, length, headSize]. Returns the shape of q.
+ */
+export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor
+
+/** Name of one input among a compiled function's arguments: `mask.full`. */
+export function attentionInputName(input: keyof AttentionInputs, kind: AttentionKind): string {
+  return `${input}.${kind}`
+}
+
+/** The inputs among a compiled function's arguments. */
+export function attentionInputs(config: DecoderConfig, args: TensorMap): AttentionInputsByKind {
+  const input = (name: keyof AttentionInputs, kind: AttentionKind) => args[attentionInputName(name, kind)]!
+  return Object.fromEntries(
+    attentionKinds(config).map((kind) => [
+      kind,
+      { cos: input('cos', kind), sin: input('sin', kind), mask: input('mask', kind) },
+    ]),
+  )
+}
+
+/** Attention of each row's tokens among themselves, as the masks allow. */
+export function maskedAttention(
+  config: DecoderConfig,
+  batch: number,
+  length: number,
+  inputs: AttentionInputsByKind,
+): Attend {
+  const { heads, keyValueHeads, queryScale } = config
+  const groups = heads / keyValueHeads
+  return (layer, q, k, v) => {
+    const { mask } = inputs[config.layerKinds[layer]!]!
+    const scores = tf.mul(tf.matMul(q, k, false, true), queryScale)
+    const visible = tf.add(tf.reshape(scores, [batch, heads, length, length]), tf.expandDims(mask, 1))
+    const weights = tf.reshape(tf.softmax(visible), [batch * keyValueHeads, groups * length, length])
+    return tf.matMul(weights, v)
+  }
+}
+
+/** What a masked score is raised by: far below any score, and finite. */
+export const masked = -1e9
+
+/**
+ * Each token sees itself and those before it, [length, length], row-major. Rows are padded on the right, so no real
+ * token ever sees padding.
+ * @param window how many tokens it sees at most, itself included
+ */
+export function causalMask(length: number, window = length): Float32Array {
+  const mask = new Float32Array(length * length).fill(masked)
+  for (let row = 0; row < length; row++) {
+    mask.fill(0, row * length + Math.max(0, row + 1 - window), row * length + row + 1)
+  }
+  return mask
+}

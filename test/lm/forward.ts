@@ -1,0 +1,26 @@
+/** @file The whole forward pass over right-padded rows, without a cache. */
+import { attentionInputs, maskedAttention } from '../../lm/model/attention.ts'
+import { type DecoderParameters, hiddenStates, logits } from '../../lm/model/decoder.ts'
+import { jit } from '../../lm/tensor/jit.ts'
+import { type TensorMap, tf } from '../../lm/tensor/tf.ts'
+import { causalArrays, upload } from '../../lm/training/batch.ts'
+
+/** Vocabulary scores of a batch of rows: [row][position][token]. */
+export function logitsOf(parameters: DecoderParameters, rows: readonly (readonly number[])[]): number[][][] {
+  const { config } = parameters
+  const batch = rows.length
+  const length = Math.max(...rows.map((row) => row.length))
+  const program = jit(({ ids, ...rest }: TensorMap) => {
+    const inputs = attentionInputs(config, rest)
+    const attend = maskedAttention(config, batch, length, inputs)
+    const hidden = hiddenStates(parameters, ids!, batch, length, inputs, attend)
+    return { logits: tf.reshape(logits(parameters, hidden), [batch, length, config.vocabularySize]) }
+  })
+  const padded = rows.flatMap((row) => [...row, ...new Array<number>(length - row.length).fill(0)])
+  const args = { ids: tf.tensor1d(padded, 'int32'), ...upload(causalArrays(config, length)) } as TensorMap
+  const { logits: result } = program(args)
+  const values = result!.arraySync() as number[][][]
+  tf.dispose([...Object.values(args), result!])
+  program.dispose()
+  return values.map((positions, row) => positions.slice(0, rows[row]!.length))
+}
