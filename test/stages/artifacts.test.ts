@@ -125,7 +125,11 @@ const rowTypes: readonly [ArtifactDefinition, object, string, readonly (readonly
     trainingLog,
     { stage: 'sft', epoch: 0, step: 1, loss: 2.5 },
     '1 step, loss 2.50 to 2.50',
-    [[{ stage: 'sft', epoch: 0, step: 1, loss: null }, /`loss`/]],
+    [
+      [{ stage: 'sft', epoch: 0, step: 1, loss: null }, /`loss`/],
+      [{ stage: 'sft', epoch: 0, step: 1 }, /`loss`/],
+      [{ stage: 'sft', epoch: 0, step: 1, eval_loss: 'low' }, /`eval_loss`/],
+    ],
   ],
 ]
 
@@ -153,6 +157,18 @@ describe.each(rowTypes)('$name', (type, good, description, broken) => {
     expect(faults.map((fault) => fault.line)).toEqual([2, 3])
     expect(await faultsIn(type, temporaryFile('rows.jsonl', '{\n'.repeat(500)))).toHaveLength(30)
   })
+})
+
+it('training-log: tells updates from evaluations', async () => {
+  const row = { stage: 'sft', epoch: 1, step: 0 }
+  const rows = [
+    { ...row, eval_loss: 3 },
+    { ...row, step: 1, loss: 2.5 },
+    { ...row, step: 1, eval_loss: 2 },
+  ]
+  const file = temporaryFile('log.jsonl', rows)
+  expect(await faultsIn(trainingLog, file)).toEqual([])
+  expect(await trainingLog.describe(file)).toBe('1 step, loss 2.50 to 2.50, held-out loss 3.00 to 2.00')
 })
 
 describe('files of rows', () => {

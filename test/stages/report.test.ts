@@ -96,6 +96,21 @@ describe('the page', () => {
     expect(page).not.toMatch(/NaN|Infinity|undefined|\[object/)
   })
 
+  it('draws what was held out beside what was trained on', async () => {
+    const rows = Array.from({ length: 8 }, (_, index) => {
+      const row = { stage: 'sft', epoch: index, step: Math.ceil(index / 2) }
+      return index % 2 === 0
+        ? { ...row, eval_loss: 3 - index / 10, eval_mean_token_accuracy: 0.25 }
+        : { ...row, loss: 2.5 - index / 10, mean_token_accuracy: 0.5 }
+    })
+    const run = await runStage(report, { logs: { sft: temporaryFile('log.jsonl', rows) }, metrics: {} })
+    const page = run.text('report')
+    expect(page).toContain('4 logged steps; loss 2.4')
+    expect(page).toContain('held-out loss, step 0: 3')
+    expect(page).toContain('held-out accuracy from 0.25 to 0.25')
+    expect(page).toContain('aria-label="sft: loss: loss from 2.4 to 1.8; held-out loss from 3 to 2.4')
+  })
+
   it('shows candidates best first, missing scores as missing, and the counters', async () => {
     const page = await fullReport()
     expect(page.indexOf('2+3=5. Answer: 5')).toBeLessThan(page.indexOf('Answer: 6'))

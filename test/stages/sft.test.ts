@@ -6,7 +6,7 @@ import sft from '../../stages/sft/index.ts'
 import { emphasisPattern, readSequences, type SequenceSettings } from '../../stages/sft/rows.ts'
 import { referencePath } from '../lm/reference.ts'
 import { failureOf, runStage, temporaryFile } from './run-stage.ts'
-import { logOf, mergingModel, policy, quick } from './training-runs.ts'
+import { logOf, mergingModel, parametersOf, policy, quick } from './training-runs.ts'
 
 let tokenizer: Tokenizer
 beforeAll(() => {
@@ -162,6 +162,33 @@ describe('the stage', () => {
     )
     expect(logOf(run)).toHaveLength(2)
     expect(run.warnings).toEqual(['1 rows dropped: max_length 128 leaves nothing of their answer'])
+  })
+
+  it('draws from several sets by weight', async () => {
+    const row = (instruction: string) => ({ instruction, output: 'b' })
+    const [often, seldom] = [Array.from({ length: 30 }, () => row('a')), [row('longer'), row('longer')]]
+    const data = { often: temporaryFile('often.jsonl', often), seldom: temporaryFile('seldom.jsonl', seldom) }
+    const params = { ...quick, batch_size: 1, epochs: 1, shuffle: false, mix: { often: 4, seldom: 1 } }
+    const tokens = logOf(await runStage(sft, { ...policy, data }, params)).map((each) => each.tokens!)
+    // The set with two rows ends it.
+    expect(tokens.filter((each) => each === Math.max(...tokens))).toHaveLength(2)
+    expect(tokens.at(-1)).toBe(Math.max(...tokens))
+    expect(tokens.length).toBeGreaterThan(3)
+  })
+
+  it('measures held-out rows, and writes the best adapter', async () => {
+    // Unlike the rows that it learns: the better it knows those, the worse it answers these.
+    const validation = temporaryFile('held-out.jsonl', [{ instruction: 'q', output: 'zyx wvu tsr' }])
+    const constant = { ...quick, batch_size: 18, learning_rate: 0.3, lr_scheduler: 'constant' }
+    const run = (more: object) =>
+      runStage(sft, { ...policy, data: { rows }, validation }, { ...constant, ...more })
+    const kept = await run({ epochs: 6, keep_best: true, metric_for_best_model: 'loss' })
+    const losses = logOf(kept).flatMap(({ eval_loss }) => eval_loss ?? [])
+    expect(losses).toHaveLength(6)
+    const best = losses.indexOf(Math.min(...losses)) + 1
+    expect(best).toBeLessThan(6)
+    const upToThere = await run({ epochs: best })
+    expect(parametersOf(kept.outputs.adapter!)).toEqual(parametersOf(upToThere.outputs.adapter!))
   })
 
   it('starts a fresh adapter with the given settings', async () => {

@@ -101,6 +101,35 @@ describe('settings', () => {
     })
   })
 
+  it('of a validation without held-out rows, before the model is read', async () => {
+    for (const params of [
+      { eval_steps: 5 },
+      { eval_on_start: true },
+      { keep_best: true },
+      { early_stopping_patience: 1 },
+    ]) {
+      expect(await fineTune({ model: 'nowhere' }, params)).toEqual({
+        code: 'invalid-parameter',
+        message: `\`${Object.keys(params)[0]}\` has no effect without the input \`validation\``,
+        hint: 'give the stage held-out rows: in: { validation: data/held-out.jsonl }',
+      })
+    }
+  })
+
+  it('with a metric that no evaluation measures, or weights of other data, before the model is read', async () => {
+    const validation = temporaryFile('held-out.jsonl', [{ instruction: 'Hi', output: 'Hello' }])
+    const metric = { metric_for_best_model: 'eval_accuracy' }
+    expect(await fineTune({ model: 'nowhere', validation }, metric)).toEqual({
+      code: 'invalid-parameter',
+      message: '`metric_for_best_model` is `eval_accuracy`, which no evaluation measures',
+      hint: 'choose from eval_loss, eval_mean_token_accuracy, eval_entropy',
+    })
+    expect(await fineTune({ model: 'nowhere' }, { mix: { other: 1 } })).toMatchObject({
+      code: 'invalid-parameter',
+      message: '`mix` names `other`, which is no data set of the input `data`',
+    })
+  })
+
   it('with an unknown device', async () => {
     const run = sft.run({
       inputs: { ...policy, validation: undefined, data: data() },

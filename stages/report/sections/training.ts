@@ -13,14 +13,25 @@ interface ChartRecipe {
 
 /** Drawn, in this order, where a log has at least one of the columns. */
 const recipes: readonly ChartRecipe[] = [
-  { title: 'Loss', columns: { loss: 'loss' } },
-  { title: 'Reward margin', columns: { 'rewards/margins': 'margin' } },
+  { title: 'Loss', columns: { loss: 'loss', eval_loss: 'held-out loss' } },
+  {
+    title: 'Reward margin',
+    columns: { 'rewards/margins': 'margin', 'eval_rewards/margins': 'held-out margin' },
+  },
   {
     title: 'Implicit rewards',
     columns: { 'rewards/chosen': 'chosen', 'rewards/rejected': 'rejected' },
   },
-  { title: 'Preference accuracy', columns: { 'rewards/accuracies': 'accuracy' }, yDomain: [0, 1] },
-  { title: 'Token accuracy', columns: { mean_token_accuracy: 'accuracy' }, yDomain: [0, 1] },
+  {
+    title: 'Preference accuracy',
+    columns: { 'rewards/accuracies': 'accuracy', 'eval_rewards/accuracies': 'held-out accuracy' },
+    yDomain: [0, 1],
+  },
+  {
+    title: 'Token accuracy',
+    columns: { mean_token_accuracy: 'accuracy', eval_mean_token_accuracy: 'held-out accuracy' },
+    yDomain: [0, 1],
+  },
   { title: 'Mean reward', columns: { reward: 'reward' } },
   { title: 'KL to the reference', columns: { kl: 'KL' } },
   {
@@ -66,7 +77,7 @@ function summaryOf(log: TrainingLog): Markup {
   const losses = log.rows.flatMap((row) => (typeof row.loss === 'number' ? [row.loss] : []))
   const first = losses[0]
   const last = losses.at(-1)
-  return html`<p class="summary">${plural(log.rows.length, 'logged step')}${
+  return html`<p class="summary">${plural(losses.length, 'logged step')}${
     first !== undefined && last !== undefined && `; loss ${formatNumber(first)} \u2192 ${formatNumber(last)}`
   }</p>`
 }
