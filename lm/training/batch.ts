@@ -15,6 +15,13 @@ export interface Sequence {
   readonly weights: ArrayLike<number>
 }
 
+/** Tokens of a sequence that count as targets. */
+export function targetCount({ ids, weights }: Sequence): number {
+  let count = 0
+  for (let position = 1; position < ids.length; position++) if (weights[position]) count++
+  return count
+}
+
 /** A tensor's content on the host. */
 export interface HostTensor {
   readonly shape: number[]

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { type StageContext, StageFailure } from 'flow/stage'
 import { loadAdapter } from '../../lm/model/adapter.ts'
+import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel, type Model } from '../../lm/model/model.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
 import { tf } from '../../lm/tensor/tf.ts'
@@ -46,6 +47,12 @@ export interface Policy {
   readonly adapter: StartingAdapter
 }
 
+/** A policy that stands still; without an adapter it is the bare model. */
+export interface Reference {
+  readonly model: Model
+  readonly adapter: StartingAdapter | undefined
+}
+
 /** Starts the device, loads the model and the adapter to go on from. */
 export async function loadPolicy(
   inputs: { readonly model: string; readonly adapter: string | undefined },
@@ -85,25 +92,26 @@ export function trainerSettings(params: TrainingParams, temperature = 1): Traine
 }
 
 /**
- * The log-probability of each counted token under the policy as it enters the stage.
+ * The log-probability of each counted token under a policy that stands still.
  * @param temperature divides the vocabulary scores
  */
 export async function referenceLogps(
-  { model, adapter }: Policy,
+  { model, adapter }: Reference,
   sequences: readonly Sequence[],
   batchSize: number,
   temperature: number,
   context: TrainingContext,
 ): Promise<Float32Array[]> {
-  const entering = enteringPolicy(model, adapter)
+  const parameters: DecoderParameters =
+    adapter === undefined ? { config: model.config, weights: model.weights } : enteringPolicy(model, adapter)
   try {
-    return await scoreSequences(entering, sequences, batchSize, temperature, {
+    return await scoreSequences(parameters, sequences, batchSize, temperature, {
       signal: context.signal,
       progress: (step, total) =>
         context.progress({ step, total, unit: 'row', note: 'reference log-probabilities' }),
     })
   } finally {
-    tf.dispose(entering.adapter.tensors)
+    tf.dispose(parameters.adapter?.tensors ?? {})
   }
 }
 

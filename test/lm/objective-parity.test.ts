@@ -7,7 +7,8 @@ import { type HostBatch, type HostTensor, upload } from '../../lm/training/batch
 import type { LabelScores } from '../../lm/training/forward.ts'
 import type { Objective } from '../../lm/training/objective.ts'
 import { policyGradient, reinforce, rewardWeighted } from '../../lm/training/objectives/policy-gradient.ts'
-import { type PreferenceLoss, preference } from '../../lm/training/objectives/preference.ts'
+import { preference } from '../../lm/training/objectives/preference.ts'
+import type { Divergence, PairLoss } from '../../lm/training/objectives/preference-losses.ts'
 import { supervised } from '../../lm/training/objectives/supervised.ts'
 import { tokenScores } from '../../lm/training/token-scores.ts'
 import { largestDifference, readReference } from './reference.ts'
@@ -17,10 +18,14 @@ type Metrics = Readonly<Record<string, number | null>>
 
 interface DpoCase {
   readonly settings: {
-    readonly loss: PreferenceLoss
+    readonly losses: (PairLoss | 'sft')[]
+    readonly weights: Numbers
     readonly beta: number
     readonly label_smoothing: number
-    readonly rpo_alpha?: number
+    readonly divergence: Divergence
+    readonly divergence_alpha: number
+    readonly discopop_tau: number
+    readonly weighted: boolean
   }
   readonly loss: number
   readonly gradient_chosen: Numbers
@@ -57,7 +62,8 @@ interface ObjectivesReference {
         | 'reference_chosen'
         | 'reference_rejected'
         | 'chosen_lengths'
-        | 'rejected_lengths',
+        | 'rejected_lengths'
+        | 'log_sum_squares',
         Numbers
       >
     >
@@ -129,11 +135,16 @@ function labelScores(logps: Tensor): LabelScores {
 }
 
 /** Loss, gradient with respect to the log-probabilities and metrics, through one compiled graph as in training. */
-function evaluate(objective: Objective, logps: readonly number[], batch: HostBatch) {
+function evaluate(
+  objective: Objective,
+  logps: readonly number[],
+  batch: HostBatch,
+  known: Partial<LabelScores> = {},
+) {
   const metrics: TensorMap = {}
   const run = jit(({ logps, ...arrays }: TensorMap) => {
     const { value, grad } = tf.valueAndGrad((logps: Tensor) => {
-      const outcome = objective(labelScores(logps), arrays)
+      const outcome = objective({ ...labelScores(logps), ...known }, arrays)
       for (const [name, tensor] of Object.entries(outcome.metrics)) metrics[name] = tf.keep(tensor)
       return outcome.loss as tf.Scalar
     })(logps!)
@@ -159,23 +170,41 @@ function expectClose(ours: number, theirs: number, tolerance: number) {
 describe('direct preference optimisation', () => {
   const { inputs, cases } = reference.dpo
   const pairs = inputs.chosen.length
-  const chosenTokens = sum(inputs.chosen_lengths)
+  const lengths = [...inputs.chosen_lengths, ...inputs.rejected_lengths]
+  /** 1 / tokens of the chosen rows at each of them. */
+  const sharesOf = (of: (row: number) => boolean) => {
+    const total = sum(lengths.filter((_, row) => of(row)))
+    return vector(lengths.map((_, row) => (of(row) ? 1 / total : 0)))
+  }
   // One slot a sequence, which holds its sum.
   const batch: HostBatch = {
     membership: matrix(identity(2 * pairs)),
-    lengths: vector([...inputs.chosen_lengths, ...inputs.rejected_lengths]),
+    summing: matrix(identity(2 * pairs)),
+    lengths: vector(lengths),
     reference: vector([...inputs.reference_chosen, ...inputs.reference_rejected]),
     share: scalar(1 / pairs),
-    likelihood: vector(Array.from({ length: 2 * pairs }, (_, row) => (row < pairs ? 1 / chosenTokens : 0))),
+    chosenShare: sharesOf((row) => row < pairs),
+    rejectedShare: sharesOf((row) => row >= pairs),
+    tokenShare: sharesOf(() => true),
   }
 
   it.each(cases.map((each) => [JSON.stringify(each.settings), each] as const))('%s', (_, expected) => {
-    const { loss, beta, label_smoothing, rpo_alpha } = expected.settings
-    const objective = preference({ loss, beta, labelSmoothing: label_smoothing, rpoAlpha: rpo_alpha ?? 0 })
-    const ours = evaluate(objective, [...inputs.chosen, ...inputs.rejected], batch)
+    const { settings } = expected
+    const objective = preference({
+      losses: settings.losses.map((loss, index) => ({ loss, weight: settings.weights[index]! })),
+      beta: settings.beta,
+      labelSmoothing: settings.label_smoothing,
+      divergence: settings.divergence,
+      divergenceAlpha: settings.divergence_alpha,
+      discopopTau: settings.discopop_tau,
+      weighted: settings.weighted,
+    })
+    const logSumSquares = () => tf.tensor1d(inputs.log_sum_squares)
+    const ours = evaluate(objective, [...inputs.chosen, ...inputs.rejected], batch, { logSumSquares })
     expectClose(ours.loss, expected.loss, 1e-6)
     const gradient = [...expected.gradient_chosen, ...expected.gradient_rejected]
-    expect(largestDifference(ours.gradient, gradient)).toBeLessThan(1e-6)
+    const scale = Math.max(1, ...gradient.map(Math.abs))
+    expect(largestDifference(ours.gradient, gradient) / scale).toBeLessThan(1e-6)
     for (const [name, value] of Object.entries(expected.metrics ?? {})) {
       expectClose(ours.metrics[name]!, value!, 1e-6)
     }

@@ -60,16 +60,6 @@ export interface SftBatch {
   readonly token_accuracy: number
 }
 
-interface CompletionReference {
-  readonly input_ids: number[]
-  readonly completion_start: number
-}
-
-export interface DpoBatch {
-  readonly chosen: CompletionReference[]
-  readonly rejected: CompletionReference[]
-}
-
 export interface PolicyGradientBatch {
   readonly rows: {
     readonly prompt_ids: number[]

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { encodeConversation, encodePair } from '../../lm/text/conversation.ts'
+import { encodeConversation } from '../../lm/text/conversation.ts'
 import type { Message } from '../../lm/text/messages.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
 import { truncateConversation } from '../../lm/text/truncate.ts'
 import {
   type ChatReference,
-  type DpoBatch,
   type RunReference,
   readReference,
   readReferenceRows,
@@ -41,25 +40,5 @@ describe('training rows', () => {
     expect(encoded.map(({ ids }) => ids)).toEqual(epoch.flatMap(({ input_ids }) => input_ids))
     const labels = encoded.map(({ ids, assistant }) => ids.map((id, index) => (assistant[index] ? id : -100)))
     expect(labels).toEqual(epoch.flatMap((batch) => batch.labels))
-  })
-
-  it("gives DPO's token ids and where completions start", () => {
-    const run = readReference<Record<string, RunReference<DpoBatch>>>('training/dpo.json').sigmoid!
-    const rows = readReferenceRows<{ prompt: Message[]; chosen: string; rejected: string }>(
-      'training/dpo-rows.jsonl',
-    )
-    const epoch = run.steps.slice(0, 2).flatMap(({ batches }) => batches!)
-    const chosen = epoch.flatMap((batch) => batch.chosen)
-    const rejected = epoch.flatMap((batch) => batch.rejected)
-    expect(rows).toHaveLength(chosen.length)
-    rows.forEach((row, index) => {
-      const pair = encodePair(tokenizer, row.prompt, row.chosen, row.rejected)
-      const start = pair.prompt.length
-      const sides = [pair.chosen, pair.rejected].map((side) => ({
-        input_ids: [...pair.prompt, ...side].slice(0, 64),
-        completion_start: start,
-      }))
-      expect(sides).toEqual([chosen[index], rejected[index]])
-    })
   })
 })

@@ -45,7 +45,7 @@ class Accelerator:
 
 # --- Direct preference optimisation -----------------------------------------------------------------------------
 
-def dpo_with_trl(case, losses, weights, beta, smoothing):
+def dpo_with_trl(case, settings):
     """One micro-batch of all pairs. A sequence's sum stands on its first completion token, zeros follow."""
     policy = torch.cat([case['chosen'], case['rejected']]).clone().requires_grad_()
     lengths = torch.tensor(case['chosen_lengths'] + case['rejected_lengths'])
@@ -56,14 +56,16 @@ def dpo_with_trl(case, losses, weights, beta, smoothing):
 
     def model(**_):
         return SimpleNamespace(
-            log_probs=first * policy[:, None], entropy=zeros, mean_logits=zeros, is_top1=zeros.bool()
+            log_probs=first * policy[:, None], log_sum_sq_probs=first * case['log_sum_squares'][:, None],
+            entropy=zeros, mean_logits=zeros, is_top1=zeros.bool(),
         )
 
     model.training = True
     trainer = SimpleNamespace(
         model=model, accelerator=Accelerator(), aux_loss_enabled=False, ld_alpha=None, precompute_ref_logps=True,
-        f_divergence_type='reverse_kl', beta=beta, label_smoothing=smoothing, loss_types=losses, loss_weights=weights,
-        use_weighting=False, _metrics={'train': defaultdict(list)}, _total_train_tokens=0, _tp_size=1,
+        f_divergence_type=settings['divergence'], beta=settings['beta'], label_smoothing=settings['label_smoothing'],
+        loss_types=settings['losses'], loss_weights=settings['weights'], use_weighting=settings['weighted'],
+        args=SimpleNamespace(discopop_tau=settings['discopop_tau']), _metrics={'train': defaultdict(list)}, _total_train_tokens=0, _tp_size=1,
     )
     inputs = {
         'input_ids': torch.zeros(len(lengths), width, dtype=torch.long), 'attention_mask': torch.ones(len(lengths), width),
@@ -81,10 +83,14 @@ def dpo_with_trl(case, losses, weights, beta, smoothing):
     }
 
 
-def dpo_independently(case, beta, smoothing):
-    """Sigmoid with label smoothing, which TRL ignores for this loss."""
+def dpo_independently(case, settings):
+    """Sigmoid with label smoothing, which TRL ignores for this loss, or the alpha divergence, for which it needs float32."""
     chosen, rejected = case['chosen'].clone().requires_grad_(), case['rejected'].clone().requires_grad_()
-    scaled = beta * ((chosen - case['reference_chosen']) - (rejected - case['reference_rejected']))
+    scores = [chosen - case['reference_chosen'], rejected - case['reference_rejected']]
+    if settings['divergence'] == 'alpha_divergence':
+        power = settings['divergence_alpha'] - 1
+        scores = [(torch.exp(power * score) - 1) / power for score in scores]
+    scaled, smoothing = settings['beta'] * (scores[0] - scores[1]), settings['label_smoothing']
     loss = (-(1 - smoothing) * F.logsigmoid(scaled) - smoothing * F.logsigmoid(-scaled)).mean()
     loss.backward()
     return {'source': 'independent', 'loss': loss.item(), 'gradient_chosen': chosen.grad, 'gradient_rejected': rejected.grad}
@@ -101,24 +107,39 @@ def dpo():
         'chosen': exact(reference_chosen + moved[:, 0]), 'rejected': exact(reference_rejected + moved[:, 1]),
         'reference_chosen': reference_chosen, 'reference_rejected': reference_rejected,
         'chosen_lengths': [5, 12, 3, 20, 7, 1], 'rejected_lengths': [6, 4, 17, 9, 7, 2],
+        'log_sum_squares': exact(-8 * torch.rand(2 * pairs, generator=generator, dtype=DOUBLE)),
     }
-    # name, TRL's losses and weights, label smoothing
-    table = [
-        ('sigmoid', ['sigmoid'], [1.0], 0.0), ('robust', ['robust'], [1.0], 0.2), ('robust', ['robust'], [1.0], 0.0),
-        ('hinge', ['hinge'], [1.0], 0.0), ('ipo', ['ipo'], [1.0], 0.0), ('sigmoid_norm', ['sigmoid_norm'], [1.0], 0.0),
-        ('exo_pair', ['exo_pair'], [1.0], 0.1), ('nca_pair', ['nca_pair'], [1.0], 0.0),
-        ('apo_zero', ['apo_zero'], [1.0], 0.0), ('apo_down', ['apo_down'], [1.0], 0.0),
-        ('rpo', ['sigmoid', 'sft'], [1.0, 0.5], 0.0),
+    base = {
+        'losses': ['sigmoid'], 'weights': [1.0], 'label_smoothing': 0.0, 'divergence': 'reverse_kl', 'divergence_alpha': 0.5,
+        'discopop_tau': 0.05, 'weighted': False,
+    }
+    single = [
+        'sigmoid', 'robust', 'hinge', 'ipo', 'sigmoid_norm', 'nca_pair', 'bco_pair', 'sppo_hard', 'apo_zero', 'apo_down',
+        'discopop', 'aot', 'aot_unpaired', 'sft',
     ]
+    table = [{'losses': [name]} for name in single]
+    table += [{'losses': [name], 'label_smoothing': 0.2} for name in ('robust', 'exo_pair', 'aot', 'aot_unpaired')]
+    table += [
+        {'losses': ['sigmoid', 'sft'], 'weights': [1.0, 0.5]},
+        {'losses': ['sigmoid', 'bco_pair', 'sft'], 'weights': [0.8, 0.2, 1.0]},
+        {'losses': ['discopop'], 'discopop_tau': 0.5},
+    ]
+    divergent = ('sigmoid', 'hinge', 'ipo', 'exo_pair')
+    table += [
+        {'losses': [name], 'divergence': divergence, 'label_smoothing': 0.1 if name == 'exo_pair' else 0.0}
+        for divergence in ('forward_kl', 'js_divergence') for name in divergent
+        # A pair 12 below its reference has a forward KL score of -e^12: nothing of the rest is left beside its square.
+        if (divergence, name) != ('forward_kl', 'ipo')
+    ]
+    table += [{'losses': [name], 'weighted': True} for name in ('sigmoid', 'ipo', 'apo_zero')]
     cases = []
     for beta in (0.1, 0.5):
-        for name, losses, weights, smoothing in table:
-            settings = {'loss': name, 'beta': beta, 'label_smoothing': smoothing}
-            if name == 'rpo':
-                settings['rpo_alpha'] = weights[1]
-            cases.append({'settings': settings, **dpo_with_trl(case, losses, weights, beta, smoothing)})
-        smoothed = {'settings': {'loss': 'sigmoid', 'beta': beta, 'label_smoothing': 0.1}}
-        cases.append({**smoothed, **dpo_independently(case, beta, 0.1)})
+        for variant in table:
+            settings = {**base, 'beta': beta, **variant}
+            cases.append({'settings': settings, **dpo_with_trl(case, settings)})
+        for variant in ({'label_smoothing': 0.1}, {'divergence': 'alpha_divergence'}):
+            settings = {**base, 'beta': beta, **variant}
+            cases.append({'settings': settings, **dpo_independently(case, settings)})
     return {'inputs': case, 'cases': cases}
 
 

@@ -1,7 +1,6 @@
 """Real TRL trainers on the tiny Qwen2 checkpoint: what each optimiser step saw and what it logged.
 
 training/sft.json            SFT, completion-only and whole-sequence
-training/dpo.json            DPO, every loss
 training/policy-gradient.json  GRPO and GSPO on stored completions
 training/*-rows.jsonl        the data in this project's formats; the trainers get the same in TRL's
 training/<run>/              the adapter after the last step, saved by PEFT
@@ -24,7 +23,7 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
-from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 TRAINING = FIXTURES / 'training'
 COMMON = {
@@ -36,7 +35,7 @@ COMMON = {
 SHOWN = (
     'per_device_train_batch_size', 'gradient_accumulation_steps', 'num_train_epochs', 'max_steps', 'learning_rate',
     'lr_scheduler_type', 'warmup_steps', 'weight_decay', 'max_grad_norm', 'adam_beta1', 'adam_beta2', 'adam_epsilon',
-    'max_length', 'completion_only_loss', 'beta', 'loss_type', 'loss_weights', 'label_smoothing', 'num_generations',
+    'max_length', 'completion_only_loss', 'beta', 'loss_type', 'num_generations',
     'max_completion_length', 'steps_per_generation', 'num_iterations', 'epsilon', 'epsilon_high', 'scale_rewards',
     'importance_sampling_level', 'mask_truncated_completions', 'use_bias_correction_kl', 'temperature',
 )
@@ -102,16 +101,6 @@ class RecordedSft(Recorded, SFTTrainer):
             'input_ids': [unpadded(row, real) for row, real in zip(inputs['input_ids'], mask)],
             'labels': [unpadded(row, real) for row, real in zip(inputs['labels'], mask)],
         }
-
-
-class RecordedDpo(Recorded, DPOTrainer):
-    def describe(self, inputs):
-        rows = []
-        for ids, mask, completion in zip(inputs['input_ids'], inputs['attention_mask'], inputs['completion_mask']):
-            ids, completion = unpadded(ids, mask), unpadded(completion, mask)
-            rows.append({'input_ids': ids, 'completion_start': completion.index(1)})
-        half = len(rows) // 2
-        return {'chosen': rows[:half], 'rejected': rows[half:]}
 
 
 class RecordedGrpo(Recorded, GRPOTrainer):
@@ -199,45 +188,6 @@ def sft(scratch):
         trainer = trainer_of(RecordedSft, args=SFTConfig(**shared, **settings), train_dataset=Dataset.from_list(rows))
         runs[name] = {'rows_kept': len(trainer.train_dataset), **run(trainer, trainer.recorded, TRAINING / f'sft-{name}')}
     write_json(TRAINING / 'sft.json', runs, levels=4)
-
-
-# --- Direct preference optimisation -----------------------------------------------------------------------------------
-
-def dpo(scratch):
-    sums = [(47, 38), (12, 5), (63, 9), (20, 71), (8, 8), (35, 16), (90, 4)]
-    rows = [
-        {'prompt': user(f'What is {a} plus {b}?'), 'chosen': assistant(f'{a}+{b}={a + b}. Answer: {a + b}.'),
-         'rejected': assistant(f'Answer: {a + b + 10}')}
-        for a, b in sums
-    ]
-    rows.append({
-        'prompt': user('Write a short story.'), 'chosen': assistant('A cat watched the rain.'),
-        'rejected': assistant('No. ' * 12 + 'The assistant answers nothing at all.'),
-    })
-    write_rows('dpo-rows.jsonl', [
-        {**row, 'chosen': row['chosen'][0]['content'], 'rejected': row['rejected'][0]['content']} for row in rows
-    ])
-    shared = {
-        **COMMON, 'output_dir': scratch, 'per_device_train_batch_size': 2, 'gradient_accumulation_steps': 2,
-        'num_train_epochs': 3, 'learning_rate': 2e-3, 'lr_scheduler_type': 'linear', 'warmup_steps': 1,
-        'weight_decay': 0.01, 'max_grad_norm': 1.0, 'max_length': 64,
-    }
-    table = {
-        'sigmoid': {}, 'robust': {'label_smoothing': 0.1}, 'hinge': {}, 'ipo': {}, 'sigmoid_norm': {},
-        'exo_pair': {'label_smoothing': 0.1}, 'nca_pair': {}, 'apo_zero': {}, 'apo_down': {},
-        # TRL means the likelihood term over a micro-batch's tokens: with one micro-batch a step, over the whole batch's.
-        'rpo': {'loss_type': ['sigmoid', 'sft'], 'loss_weights': [1.0, 0.5], 'per_device_train_batch_size': 4,
-                'gradient_accumulation_steps': 1},
-    }
-    runs = {}
-    for name, settings in table.items():
-        args = DPOConfig(**{**shared, 'loss_type': [name], 'beta': 0.1, **settings})
-        trainer = trainer_of(RecordedDpo, args=args, train_dataset=Dataset.from_list(rows))
-        runs[name] = run(trainer, trainer.recorded, TRAINING / 'dpo-sigmoid' if name == 'sigmoid' else None)
-        if name not in ('sigmoid', 'rpo'):  # the same batches in every run
-            for mine, first in zip(runs[name]['steps'], runs['sigmoid']['steps'], strict=True):
-                assert mine.pop('batches') == first['batches']
-    write_json(TRAINING / 'dpo.json', runs, levels=4)
 
 
 # --- Policy gradients on stored completions -----------------------------------------------------------------------------
@@ -328,7 +278,6 @@ def main():
     warnings.filterwarnings('ignore')
     with tempfile.TemporaryDirectory() as scratch:
         sft(scratch)
-        dpo(scratch)
         policy_gradient(scratch)
 
 

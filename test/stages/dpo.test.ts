@@ -1,7 +1,7 @@
 /** @file Preference optimisation: the reference, the losses at their start, and which tokens they read. */
 import { beforeAll, describe, expect, it } from 'vitest'
 import { loadModel, type Model } from '../../lm/model/model.ts'
-import { preferenceLosses } from '../../lm/training/objectives/preference.ts'
+import { pairLossNames } from '../../lm/training/objectives/preference-losses.ts'
 import dpo from '../../stages/dpo/index.ts'
 import { referencePath } from '../lm/reference.ts'
 import { failureOf, runStage, temporaryFile } from './run-stage.ts'
@@ -24,6 +24,10 @@ beforeAll(async () => {
 
 const rows = referencePath('training/dpo-rows.jsonl')
 
+function answerTokens(text: string): number {
+  return model.tokenizer.encode(`${text}<|im_end|>\n`).length
+}
+
 function optimise(params: object, data = rows) {
   return runStage(dpo, { ...policy, data }, { ...quick, ...params })
 }
@@ -40,11 +44,16 @@ describe('the first loss, where policy and reference are one', () => {
     sigmoid_norm: ln2,
     exo_pair: 0.5 * (-ln2 - Math.log(1 - e)) + 0.5 * (-ln2 - Math.log(e)),
     nca_pair: 2 * ln2,
+    bco_pair: 2 * ln2,
+    sppo_hard: 2 * (1 / (2 * beta)) ** 2,
+    discopop: 0.5 * ln2 + 0.5,
+    aot: ln2,
+    aot_unpaired: ln2,
     apo_zero: 1,
     apo_down: 1,
   }
 
-  it.each(preferenceLosses.filter((loss) => loss !== 'rpo'))('%s', async (loss) => {
+  it.each(pairLossNames)('%s', async (loss) => {
     // The entering adapter is not zero: against the bare base the loss would be another.
     const log = logOf(await optimise({ loss, beta, label_smoothing: e, max_steps: 1 }))
     expect(Math.abs(log[0]!.loss! / expected[loss]! - 1)).toBeLessThan(2e-5)
@@ -63,6 +72,39 @@ describe('the first loss, where policy and reference are one', () => {
   it('is ln 2 from the bare base too, whose adapter changes nothing yet', async () => {
     const run = await runStage(dpo, { model: policy.model, data: rows }, { ...quick, max_steps: 2 })
     expect(logOf(run)[0]!.loss).toBeCloseTo(ln2, 5)
+  })
+})
+
+describe('another reference', () => {
+  const row = { prompt: 'Hi', chosen: 'The cat', rejected: 'a' }
+  const answers = [row.chosen, row.rejected].map((text) => `${text}<|im_end|>\n`)
+  const completions = () =>
+    answers.map((text) => ({ prompt: chatPrompt(model, 'Hi'), completion: model.tokenizer.encode(text) }))
+
+  async function firstRewards(inputs: Readonly<Record<string, string>>, params: object) {
+    const data = temporaryFile('pairs.jsonl', [row])
+    const run = await runStage(dpo, { ...inputs, data }, { ...quick, max_steps: 1, ...params })
+    const [log] = logOf(run)
+    return [log!['rewards/chosen']!, log!['rewards/rejected']!]
+  }
+
+  it('is the bare base where it is asked for', async () => {
+    const own = (await completionLogps(completions())).map(sum)
+    const base = (await completionLogps(completions(), 1, false)).map(sum)
+    const rewards = await firstRewards(policy, { reference: 'base' })
+    rewards.forEach((reward, side) => {
+      expect(reward).toBeCloseTo(0.1 * (own[side]! - base[side]!), 5)
+      expect(Math.abs(reward)).toBeGreaterThan(0.01)
+    })
+  })
+
+  it('is the given adapter, also where the policy starts from none', async () => {
+    const own = (await completionLogps(completions())).map(sum)
+    const base = (await completionLogps(completions(), 1, false)).map(sum)
+    const rewards = await firstRewards({ model: policy.model, reference: policy.adapter }, {})
+    rewards.forEach((reward, side) => {
+      expect(reward).toBeCloseTo(0.1 * (base[side]! - own[side]!), 5)
+    })
   })
 })
 
@@ -135,6 +177,42 @@ describe('settings and rows that do not work', () => {
       message: 'the loss exo_pair needs `label_smoothing` above 0: it contains its logarithm',
       hint: '1e-3 is usual',
     })
+  })
+
+  it.each([
+    [{ loss: ['sigmoid', 'sft'], loss_weights: [1] }, '`loss_weights` has 1 numbers for 2 losses'],
+    [
+      { loss: ['ipo', 'bco_pair'], f_divergence_type: 'forward_kl' },
+      'the loss bco_pair has no form for `f_divergence_type: forward_kl`',
+    ],
+    [
+      { loss: 'aot', use_weighting: true },
+      'the loss aot has no form for `use_weighting`: it is no sum over pairs',
+    ],
+    [
+      { loss: 'rpo', use_weighting: true },
+      'the loss sft has no form for `use_weighting`: it is no sum over pairs',
+    ],
+  ])('%o', async (params, message) => {
+    expect(await failureOf(optimise(params))).toMatchObject({ code: 'invalid-parameter', message })
+  })
+
+  it('two references', async () => {
+    const inputs = { ...policy, data: rows, reference: policy.adapter }
+    const run = runStage(dpo, inputs, { ...quick, reference: 'base' })
+    expect(await failureOf(run)).toMatchObject({ code: 'invalid-parameter' })
+  })
+
+  it('pairs that prefer nothing are dropped and counted', async () => {
+    const same = { prompt: 'Hi', chosen: 'Hello', rejected: 'Hello' }
+    const data = temporaryFile('pairs.jsonl', [same, { ...same, rejected: 'No' }])
+    const run = await optimise({ max_steps: 1 }, data)
+    expect(run.warnings).toEqual(['1 pairs dropped: chosen and rejected are the same'])
+    expect(logOf(run)[0]!.tokens).toBe(
+      2 * chatPrompt(model, 'Hi').length + answerTokens('Hello') + answerTokens('No'),
+    )
+    const nothing = temporaryFile('same.jsonl', [same])
+    expect(await failureOf(optimise({}, nothing))).toMatchObject({ code: 'no-preference' })
   })
 
   it('answers of which truncation leaves nothing', async () => {

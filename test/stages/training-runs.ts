@@ -43,13 +43,17 @@ export interface Completion {
   readonly completion: readonly number[]
 }
 
-/** Log-probability of each token of the completions under `policy`; the backend must run. */
+/**
+ * Log-probability of each token of the completions under `policy`; the backend must run.
+ * @param adapted false: under the bare model
+ */
 export async function completionLogps(
   completions: readonly Completion[],
   temperature = 1,
+  adapted = true,
 ): Promise<number[][]> {
   const model = loadModel(policy.model)
-  const entering = enteringPolicy(model, loadAdapter(policy.adapter, model.config))
+  const entering = adapted ? enteringPolicy(model, loadAdapter(policy.adapter, model.config)) : model
   const sequences = completions.map(({ prompt, completion }) => ({
     ids: [...prompt, ...completion],
     weights: [...prompt.map(() => 0), ...completion.map(() => 1)],
