@@ -2,11 +2,9 @@ import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { readPrompts } from '../../lm/text/rows.ts'
 import { openWriter } from '../sampling/local-writer.ts'
+import { storedResponse } from '../sampling/stored-response.ts'
 import { reportProgress } from '../sampling/writer.ts'
 import type stage from './index.ts'
-
-/** Log-probabilities are kept to a millionth: the noise between two right implementations is larger. */
-const logpDigits = 6
 
 export async function sample({
   inputs,
@@ -24,12 +22,7 @@ export async function sample({
   const lines = rows.map((row, index) => {
     const responses = answers
       .slice(index * params.candidates, (index + 1) * params.candidates)
-      .map(({ text, ids, logps, finished }) => ({
-        text,
-        token_ids: ids,
-        logps: logps.map((logp) => Number(logp.toFixed(logpDigits))),
-        finished,
-      }))
+      .map(storedResponse)
     return `${JSON.stringify({ ...row, responses })}\n`
   })
   writeFileSync(outputs.responses, lines.join(''))

@@ -2,12 +2,17 @@
 import { StageFailure } from 'flow/stage'
 import { parseRubric, type Rubric, readRubric } from '../../lm/judging/rubric.ts'
 import additive from './rubrics/additive.md'
+import mtBench from './rubrics/mt-bench.md'
 import pairwise from './rubrics/pairwise.md'
 
-const builtIn: Readonly<Record<string, string>> = { additive, pairwise }
+const builtIn: Readonly<Record<string, string>> = {
+  additive,
+  pairwise,
+  'mt-bench': mtBench,
+}
 
 export interface RubricChoice {
-  /** `additive`, `pairwise`, or a text with placeholders. */
+  /** `additive`, `pairwise`, `mt-bench`, or a text with placeholders. */
   readonly rubric: string
   /** '' takes the rubric's own. */
   readonly opening: string

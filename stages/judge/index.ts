@@ -20,7 +20,7 @@ export default defineStage({
     rubric: Type.String({
       default: 'additive',
       description:
-        "The judge's prompt, with {question} and {reply}, or {reply_a} and {reply_b}, in it; built in: `additive`, `pairwise`",
+        "The judge's prompt, with {question} and {reply}, or {reply_a} and {reply_b}, in it; built in: `additive`, `pairwise`, `mt-bench`",
     }),
     opening: Type.String({
       default: '',

@@ -18,12 +18,13 @@ export function questionOf(row: RowToJudge): Question {
   return { question: questionText(row.prompt), ...(reference !== undefined && { reference }) }
 }
 
-/** The user's turns. */
+/** The user's turns; of a conversation that has been answered in part, all turns, each with who speaks. */
 export function questionText(prompt: Prompt): string {
-  return promptMessages(prompt)
-    .filter(({ role }) => role === 'user')
-    .map(({ content }) => content)
-    .join('\n')
+  const turns = promptMessages(prompt).filter(({ role }) => role !== 'system')
+  if (!turns.some(({ role }) => role === 'assistant')) return turns.map(({ content }) => content).join('\n')
+  return turns
+    .map(({ role, content }) => `${role === 'user' ? 'User' : 'Assistant'}: ${content}`)
+    .join('\n\n')
 }
 
 function referenceOf(row: object): string | undefined {

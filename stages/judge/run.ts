@@ -38,7 +38,8 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
         finished,
       }),
     )
-    return { instruction: row.prompt, candidates, ...extremes(candidates) }
+    const { prompt, responses: _, ...fields } = row
+    return { ...fields, instruction: prompt, candidates, ...extremes(candidates) }
   })
   writeLines(outputs.judged, judged.filter(hasValidPair))
   writeLines(

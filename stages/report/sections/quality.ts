@@ -22,7 +22,7 @@ function barOf(file: MetricsFile, before: string | undefined): IntervalBar {
 
 /** Shares are shown as percentages; lengths, BLEU and counts as numbers. */
 function isShare(name: string): boolean {
-  return /^(exact_match|answered|empty|rouge_l|distinct_\d+)(\/|$)|^share\//.test(name)
+  return /^(exact_match|answered|empty|rouge_[12l]|distinct_\d+)(\/|$)|^share\//.test(name)
 }
 
 const absent = '\u2013'

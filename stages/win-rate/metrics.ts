@@ -1,0 +1,59 @@
+/** @file What comparisons come to. */
+import { wilsonInterval } from '../../lm/evaluation/wilson.ts'
+import { type PairVerdict, winRate } from '../../lm/judging/pairwise.ts'
+
+/** Replies are of like length where the longer has at most so many times the words of the shorter. */
+const likeLength = 1.25
+
+/**
+ * `win_rate` of a (ties count half) with Wilson's interval of 95%, which is wider than it need be where there are ties;
+ * `wins`, `ties`, `losses`, `unread`, `comparisons`; `agreement`: share of the pairs asked whose two orders agree;
+ * `first_preferred`: how often the reply shown first is preferred, 0.5 without position bias; `mean_words/a`,
+ * `mean_words/b`; `win_rate/like_length` and `comparisons/like_length`: the same over pairs of like length, where
+ * length cannot have decided. Undefined where no verdict could be read.
+ */
+export function winRateMetrics(
+  pairs: readonly { readonly a: string; readonly b: string }[],
+  verdicts: readonly PairVerdict[],
+): Record<string, number> | undefined {
+  const { rate, ...counts } = winRate(verdicts.map(({ winner }) => winner))
+  if (Number.isNaN(rate)) return undefined
+  const interval = wilsonInterval(rate, counts.wins + counts.ties + counts.losses)
+  const asked = verdicts.filter((_, index) => pairs[index]!.a !== pairs[index]!.b)
+  const read = asked.flatMap(({ forward, swapped }) =>
+    forward === null || swapped === null ? [] : [{ forward, swapped }],
+  )
+  const like = winRate(verdicts.flatMap(({ winner }, index) => (areAlike(pairs[index]!) ? [winner] : [])))
+  return {
+    win_rate: rate,
+    win_rate_low: interval.low,
+    win_rate_high: interval.high,
+    ...counts,
+    ...(read.length > 0 && {
+      agreement: mean(read.map(({ forward, swapped }) => ((forward - 0.5) * (swapped - 0.5) > 0 ? 1 : 0))),
+      first_preferred: mean(read.flatMap(({ forward, swapped }) => [step(forward), step(1 - swapped)])),
+    }),
+    'mean_words/a': mean(pairs.map(({ a }) => words(a))),
+    'mean_words/b': mean(pairs.map(({ b }) => words(b))),
+    'comparisons/like_length': like.comparisons,
+    ...(!Number.isNaN(like.rate) && { 'win_rate/like_length': like.rate }),
+  }
+}
+
+function areAlike({ a, b }: { readonly a: string; readonly b: string }): boolean {
+  const [shorter, longer] = [words(a), words(b)].sort((one, other) => one - other) as [number, number]
+  return longer <= shorter * likeLength
+}
+
+/** A preference as a choice: 1, 0.5 or 0. */
+function step(preference: number): number {
+  return preference > 0.5 ? 1 : preference < 0.5 ? 0 : 0.5
+}
+
+function words(text: string): number {
+  return text.split(/\s+/u).filter((word) => word !== '').length
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
