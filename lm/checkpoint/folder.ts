@@ -1,16 +1,23 @@
-/** @file A model folder in the Hugging Face layout: `config.json` and weights in one or several safetensors files. */
+/**
+ * @file A model on the disk: a folder in the Hugging Face layout, `config.json` and weights in one or several
+ * safetensors files; or a GGUF file.
+ */
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LmFailure } from '../failure.ts'
+import { ggufFile, openGguf } from './gguf/open-gguf.ts'
 import { openSafetensors, type SafetensorsFile, type TensorData, type TensorInfo } from './safetensors.ts'
 
 const SINGLE_FILE = 'model.safetensors'
 const INDEX_FILE = 'model.safetensors.index.json'
 
 export interface Checkpoint {
+  /** The folder, or the GGUF file. */
   readonly folder: string
-  /** `config.json` as it stands; the model code reads and checks what it needs. */
+  /** Named in messages about the configuration. */
+  readonly configFile: string
+  /** `config.json` as it stands, or the same made from GGUF's metadata; the model code reads and checks what it needs. */
   readonly config: Readonly<Record<string, unknown>>
   readonly names: readonly string[]
   has(name: string): boolean
@@ -19,13 +26,33 @@ export interface Checkpoint {
   tensor(name: string): TensorData
 }
 
+/** What is known of a checkpoint before its weights are looked at. */
+export interface CheckpointConfig extends Pick<Checkpoint, 'folder' | 'config' | 'configFile'> {
+  openWeights(): Checkpoint
+}
+
+/** Throws `LmFailure` `missing-file`, `invalid-json`; of a GGUF file those of `openCheckpoint`. */
+export function openConfig(folder: string): CheckpointConfig {
+  const gguf = ggufFile(folder)
+  if (gguf !== undefined) {
+    const checkpoint = openGguf(gguf)
+    return { ...checkpoint, openWeights: () => checkpoint }
+  }
+  const configFile = join(folder, 'config.json')
+  const known = { folder, configFile, config: readJsonObject(configFile) }
+  return { ...known, openWeights: () => ({ ...known, ...openWeights(folder) }) }
+}
+
 /**
  * Opens the headers of a checkpoint, not its weights. Throws `LmFailure`: `missing-file`, `invalid-json`,
- * `damaged-safetensors`, `damaged-index`.
+ * `damaged-safetensors`, `damaged-index`, `damaged-gguf`, `unsupported-gguf`, `unsupported-dtype`.
  */
 export function openCheckpoint(folder: string): Checkpoint {
-  const config = readJsonObject(join(folder, 'config.json'))
-  const fileOf = openWeights(folder)
+  return openConfig(folder).openWeights()
+}
+
+function openWeights(folder: string): Omit<Checkpoint, keyof CheckpointConfig> {
+  const fileOf = weightFiles(folder)
   const owner = (name: string): SafetensorsFile => {
     const file = fileOf.get(name)
     if (!file) {
@@ -38,8 +65,6 @@ export function openCheckpoint(folder: string): Checkpoint {
     return file
   }
   return {
-    folder,
-    config,
     names: [...fileOf.keys()],
     has: (name) => fileOf.has(name),
     info: (name) => owner(name).info(name),
@@ -47,7 +72,7 @@ export function openCheckpoint(folder: string): Checkpoint {
   }
 }
 
-function openWeights(folder: string): Map<string, SafetensorsFile> {
+function weightFiles(folder: string): Map<string, SafetensorsFile> {
   const single = join(folder, SINGLE_FILE)
   if (existsSync(single)) {
     const file = openSafetensors(single)

@@ -1,9 +1,8 @@
 /**
- * @file The text model of a checkpoint folder, without its weights: its configuration, the places of its tensors, and
+ * @file The text model of a checkpoint, without its weights: its configuration, the places of its tensors, and
  * whether they are what the configuration promises.
  */
-import { join } from 'node:path'
-import { type Checkpoint, openCheckpoint, readJsonObject } from '../checkpoint/folder.ts'
+import { type Checkpoint, openConfig } from '../checkpoint/folder.ts'
 import { LmFailure } from '../failure.ts'
 import { type DecoderConfig, decoderConfig } from './config.ts'
 import { ConfigFields } from './config-fields.ts'
@@ -31,10 +30,9 @@ const places = [
  * @throws LmFailure
  */
 export function openTextModel(folder: string): TextModel {
-  const file = join(folder, 'config.json')
-  const fields = readJsonObject(file)
+  const { config: fields, configFile: file, openWeights } = openConfig(folder)
   const stated = decoderConfig(fields, file)
-  const checkpoint = openCheckpoint(folder)
+  const checkpoint = openWeights()
   const nameOf = namesIn(checkpoint)
   const config = withActualOutput(stated, checkpoint.has(nameOf(names.output)))
   const shapes = tensorShapes(config)

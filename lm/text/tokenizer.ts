@@ -1,12 +1,10 @@
 /** @file The tokenizer of a Hugging Face folder, with its special tokens, chat template and stop tokens. */
 
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers'
-import { readJsonObject } from '../checkpoint/folder.ts'
 import { LmFailure } from '../failure.ts'
 import { ChatTemplate, type TemplateVariables } from './chat-template.ts'
 import type { Message } from './messages.ts'
+import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.ts'
 
 export interface DecodeOptions {
   /** Leaves special tokens out. @default false */
@@ -43,14 +41,13 @@ export interface Tokenizer {
 }
 
 /**
- * Loads `tokenizer.json` with `tokenizer_config.json`, `chat_template.jinja`, `generation_config.json` and
- * `config.json` where they are. Throws `LmFailure`: `missing-file`, `invalid-json`, `unsupported-tokenizer`,
- * `invalid-chat-template`.
+ * Loads the tokenizer of a model or tokenizer folder, or of a GGUF file. Throws `LmFailure`: those of
+ * `readTokenizerFiles`, `unsupported-tokenizer`, `invalid-chat-template`.
  */
 export function loadTokenizer(folder: string): Tokenizer {
-  const json = readJsonObject(join(folder, 'tokenizer.json'))
-  const config = readOptional(folder, 'tokenizer_config.json')
-  const core = construct(folder, json, config)
+  const files = readTokenizerFiles(folder)
+  const { config, template: source } = files
+  const core = construct(files)
   const addedTokens = core.get_added_tokens_decoder()
   const specialIds = new Set([...addedTokens].filter(([, token]) => token.special).map(([id]) => id))
   let vocabularySize = 0
@@ -61,7 +58,6 @@ export function loadTokenizer(folder: string): Tokenizer {
   const eosToken = tokenText(config.eos_token)
   const padToken = tokenText(config.pad_token)
   const eosId = idOf(eosToken)
-  const source = readChatTemplate(folder, config)
   const template = source === undefined ? undefined : new ChatTemplate(source)
   const variables: TemplateVariables = { bosToken, eosToken, padToken, unkToken: tokenText(config.unk_token) }
   const cleanUp = config.clean_up_tokenization_spaces === true
@@ -83,7 +79,7 @@ export function loadTokenizer(folder: string): Tokenizer {
     return template.render(messages, { ...variables, addGenerationPrompt })
   }
   const endOfTurnId = template ? (turnEnd(render, encode, specialIds) ?? eosId) : eosId
-  const stopIds = new Set(configuredStops(folder))
+  const stopIds = new Set(files.stopIds)
   if (eosId !== undefined) stopIds.add(eosId)
   if (endOfTurnId !== undefined) stopIds.add(endOfTurnId)
 
@@ -112,11 +108,7 @@ export function loadTokenizer(folder: string): Tokenizer {
   }
 }
 
-function construct(
-  folder: string,
-  json: Record<string, unknown>,
-  config: Record<string, unknown>,
-): HfTokenizer {
+function construct({ file, json, config }: TokenizerFiles): HfTokenizer {
   const parts = {
     normalizer: null,
     pre_tokenizer: null,
@@ -129,15 +121,10 @@ function construct(
   } catch (error) {
     throw new LmFailure({
       code: 'unsupported-tokenizer',
-      message: `${join(folder, 'tokenizer.json')} cannot be used: ${(error as Error).message}`,
-      file: join(folder, 'tokenizer.json'),
+      message: `${file} cannot be used: ${(error as Error).message}`,
+      file,
     })
   }
-}
-
-function readOptional(folder: string, name: string): Record<string, unknown> {
-  const file = join(folder, name)
-  return existsSync(file) ? readJsonObject(file) : {}
 }
 
 /** `"</s>"` or `{ "content": "</s>", ... }`. */
@@ -152,25 +139,6 @@ function tokenText(value: unknown): string | undefined {
     return value.content
   }
   return undefined
-}
-
-/** `chat_template.jinja` goes before `tokenizer_config.json`; of several templates the one named `default` counts. */
-function readChatTemplate(folder: string, config: Record<string, unknown>): string | undefined {
-  const file = join(folder, 'chat_template.jinja')
-  if (existsSync(file)) return readFileSync(file, 'utf8')
-  const template = config.chat_template
-  if (typeof template === 'string') return template
-  if (Array.isArray(template)) {
-    const named = template.find((entry) => entry?.name === 'default')?.template
-    if (typeof named === 'string') return named
-  }
-  return undefined
-}
-
-function configuredStops(folder: string): number[] {
-  const generation = readOptional(folder, 'generation_config.json').eos_token_id
-  const stops = generation ?? readOptional(folder, 'config.json').eos_token_id
-  return (Array.isArray(stops) ? stops : [stops]).filter((id): id is number => Number.isInteger(id))
 }
 
 function readPrefix(core: HfTokenizer): number[] {

@@ -1,27 +1,26 @@
-/** @file `model`: a decoder in the Hugging Face layout. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+/** @file `model`: a decoder in the Hugging Face layout, or in a GGUF file. */
 import { type ArtifactFault, defineArtifact } from 'flow/artifacts'
 import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { modelSelection } from '../../lm/hub/repository.ts'
 import { openTextModel } from '../../lm/model/text-model.ts'
+import { readTokenizerFiles } from '../../lm/text/tokenizer-files.ts'
 import { hubSource } from '../hub/remote-source.ts'
 import { shortCount } from './check/count.ts'
 import { faultsOf } from './check/faults.ts'
 
-function validate(folder: string): ArtifactFault[] {
+function validate(path: string): ArtifactFault[] {
   return [
-    ...faultsOf(folder, () => {
-      openTextModel(folder)
+    ...faultsOf(path, () => {
+      openTextModel(path)
     }),
-    ...(existsSync(join(folder, 'tokenizer.json'))
-      ? []
-      : [{ message: 'tokenizer.json is missing', hint: 'save the tokenizer beside the model' }]),
+    ...faultsOf(path, () => {
+      readTokenizerFiles(path)
+    }),
   ]
 }
 
-function describe(folder: string): string {
-  const { config, names, info } = openCheckpoint(folder)
+function describe(path: string): string {
+  const { config, names, info } = openCheckpoint(path)
   const parameters = names.reduce(
     (total, name) => total + info(name).shape.reduce((product, size) => product * size, 1),
     0,
@@ -31,9 +30,9 @@ function describe(folder: string): string {
 
 export const model = defineArtifact({
   name: 'model',
-  kind: 'folder',
-  description: 'A decoder with its tokenizer: config.json, model.safetensors (or shards), tokenizer.json',
-  extends: 'folder',
+  kind: 'either',
+  description:
+    'A decoder with its tokenizer: a folder of config.json, model.safetensors (or shards) and tokenizer.json; or a GGUF file',
   remote: hubSource(modelSelection),
   validate,
   describe,
