@@ -50,6 +50,7 @@ function project(parameters: DecoderParameters, layer: number, projection: Proje
 /**
  * Hidden states after the final norm, [batch * length, hiddenSize].
  * @param ids int32 [batch * length]
+ * @param noise added to the embeddings, [batch * length, hiddenSize]
  */
 export function hiddenStates(
   parameters: DecoderParameters,
@@ -58,6 +59,7 @@ export function hiddenStates(
   length: number,
   positions: Readonly<Partial<Record<AttentionKind, Pick<AttentionInputs, 'cos' | 'sin'>>>>,
   attend: Attend,
+  noise?: Tensor,
 ): Tensor {
   const { config, weights } = parameters
   const { heads, keyValueHeads, headSize } = config
@@ -71,6 +73,7 @@ export function hiddenStates(
 
   let x: Tensor = tf.gather(weights[names.embedding]!, ids)
   if (config.embeddingScale !== 1) x = tf.mul(x, config.embeddingScale)
+  if (noise !== undefined) x = tf.add(x, noise)
   for (let layer = 0; layer < config.layers; layer++) {
     const norms = layerNorms(config, layer)
     const { cos, sin } = positions[config.layerKinds[layer]!]!

@@ -13,6 +13,8 @@ export interface Sequence {
   readonly ids: readonly number[]
   /** Weight of each token as a target, by position in `ids`; the first token is never one. 0 does not count. */
   readonly weights: ArrayLike<number>
+  /** Lengths of the documents packed into it, one after another. @default it is one document */
+  readonly documents?: readonly number[] | undefined
 }
 
 /** Tokens of a sequence that count as targets. */
@@ -111,19 +113,42 @@ export function perSequence(values: readonly number[]): HostTensor {
   return { shape: [values.length], data: Float32Array.from(values) }
 }
 
-/** What a causal forward pass over right-padded rows of `length` needs besides the ids: `attentionInputs` finds it. */
-export function causalArrays(config: DecoderConfig, length: number): HostBatch {
-  const positions = Array.from({ length }, (_, position) => position)
+/**
+ * What a causal forward pass over right-padded rows of `length` needs besides the ids: `attentionInputs` finds it.
+ * @param rows the documents in each row, by length: positions start over and attention is blocked at their edges.
+ * @default one document in every row
+ */
+export function causalArrays(
+  config: DecoderConfig,
+  length: number,
+  rows: readonly (readonly number[])[] = [[length]],
+): HostBatch {
+  const starts = rows.map((documents) => documentStarts(documents, length))
+  const positions = starts.flatMap((ofRow) => ofRow.map((start, position) => position - start))
   const half = config.headSize / 2
   const arrays: HostBatch = {}
   for (const kind of attentionKinds(config)) {
     const { cos, sin } = rotaryTable(config, kind, positions)
-    const mask = causalMask(length, kind === 'sliding' ? config.window : undefined)
-    arrays[attentionInputName('cos', kind)] = { shape: [1, length, 1, half], data: cos }
-    arrays[attentionInputName('sin', kind)] = { shape: [1, length, 1, half], data: sin }
-    arrays[attentionInputName('mask', kind)] = { shape: [1, length, length], data: mask }
+    const window = kind === 'sliding' ? config.window : undefined
+    const mask = new Float32Array(rows.length * length * length)
+    starts.forEach((ofRow, row) => {
+      mask.set(causalMask(length, window, ofRow), row * length * length)
+    })
+    arrays[attentionInputName('cos', kind)] = { shape: [rows.length, length, 1, half], data: cos }
+    arrays[attentionInputName('sin', kind)] = { shape: [rows.length, length, 1, half], data: sin }
+    arrays[attentionInputName('mask', kind)] = { shape: [rows.length, length, length], data: mask }
   }
   return arrays
+}
+
+/** Where the document of each position begins; padding is a document of its own. */
+function documentStarts(documents: readonly number[], length: number): number[] {
+  const starts: number[] = []
+  for (const size of [...documents, length]) {
+    const start = starts.length
+    while (starts.length < Math.min(start + size, length)) starts.push(start)
+  }
+  return starts
 }
 
 /** Uploads host arrays; the caller disposes them. */

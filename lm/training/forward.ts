@@ -17,14 +17,15 @@ export interface LabelScores extends TokenScores {
 
 /**
  * Scores of what follows at the chosen positions, [slots, vocabulary].
- * @param batch `ids` [sequences * length], `rows` [slots] (positions in it), and the arrays of `causalArrays`
+ * @param batch `ids` [sequences * length], `rows` [slots] (positions in it), the arrays of `causalArrays`, and, if
+ * the embeddings are to be noisy, `noise` [sequences * length, hiddenSize]
  * @param sequences rows in the batch
  */
 export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
   const length = batch.ids!.size / sequences
   const inputs = attentionInputs(parameters.config, batch)
   const attend = maskedAttention(parameters.config, sequences, length, inputs)
-  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, inputs, attend)
+  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, inputs, attend, batch.noise)
   return logits(parameters, tf.gather(hidden, batch.rows as tf.Tensor1D))
 }
 

@@ -16,6 +16,14 @@ import { type ScheduleName, scheduleFactor, warmupStepCount } from './schedule.t
 import type { ParameterLayout } from './trainable.ts'
 import { evaluate, isEvaluationDue, standing, type ValidationSettings } from './validation.ts'
 
+/** Where in the course of a training a micro-batch stands. */
+export interface Place {
+  /** Updates done before it. */
+  readonly update: number
+  /** Which micro-batch of the coming update it is, from 0. */
+  readonly micro: number
+}
+
 export interface TrainingTask<Row> {
   readonly rows: readonly Row[]
   /** Rows that training does not see and validation measures. */
@@ -24,6 +32,11 @@ export interface TrainingTask<Row> {
   lengthOf(row: Row): number
   /** @param whole the rows of the accumulated batch that `rows` is a part of */
   collate(rows: readonly Row[], whole: readonly Row[]): MicroBatch
+  /**
+   * What training does to a micro-batch and validation does not: noise. It follows from the place alone, so that a
+   * resumed training repeats it.
+   */
+  disturb?(batch: MicroBatch, rows: readonly Row[], place: Place): MicroBatch
   /** Further columns of a log row, from the summed metrics. */
   columns(metrics: Readonly<Record<string, number>>): Readonly<Record<string, number>>
 }
@@ -142,7 +155,11 @@ export async function train<Row>(
     const micro = order.batches.slice(first, first + settings.accumulation)
     const rowsOf = (indices: readonly number[]) => indices.map((row) => task.rows[row]!)
     const whole = rowsOf(micro.flat())
-    for (const indices of micro) learner.accumulate(task.collate(rowsOf(indices), whole))
+    micro.forEach((indices, index) => {
+      const rows = rowsOf(indices)
+      const batch = task.collate(rows, whole)
+      learner.accumulate(task.disturb?.(batch, rows, { update, micro: index }) ?? batch)
+    })
     const learningRate = settings.learningRate * scheduleFactor(schedule, update)
     const { loss, metrics, tokens, gradientNorm } = learner.update(learningRate)
     const seconds = (performance.now() - startMs) / 1000

@@ -29,6 +29,20 @@ export default defineStage({
       default: 'nll',
       description: 'dft: dynamic fine-tuning, each token weighted by its own probability',
     }),
+    packing: Type.Boolean({
+      default: false,
+      description: 'Several rows in one sequence of max_length, each apart from the others: less padding',
+    }),
+    packing_strategy: Type.Union([Type.Literal('bfd'), Type.Literal('wrapped')], {
+      default: 'bfd',
+      description:
+        'bfd: whole rows, best fit decreasing; wrapped: in their order, cut where a sequence is full',
+    }),
+    neftune_noise_alpha: Type.Number({
+      minimum: 0,
+      default: 0,
+      description: 'Noise on the embeddings (NEFTune), 5 to 15 where it is used; 0: none',
+    }),
     train_on_prompt: Type.Boolean({
       default: false,
       description: 'Loss over the whole sequence instead of the assistant only',

@@ -1,6 +1,9 @@
 import type { ContextOf } from 'flow/stage'
-import { type Sequence, tokenBatch } from '../../lm/training/batch.ts'
+import type { DecoderConfig } from '../../lm/model/config.ts'
+import { causalArrays, type Sequence, tokenBatch } from '../../lm/training/batch.ts'
+import { embeddingNoise, type NoiseSettings } from '../../lm/training/neftune.ts'
 import { dynamicFineTuning, supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
+import { pack } from '../../lm/training/packing.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
 import { checkMix, joinSets } from '../training/mix.ts'
 import { loadPolicy, requireRows, runTraining, trainerSettings } from '../training/policy.ts'
@@ -19,15 +22,28 @@ export async function fineTune({ inputs, outputs, params, ...context }: Context)
     trainOnPrompt: params.train_on_prompt,
     emphasis: emphasis && { pattern: emphasisPattern(emphasis.pattern), weight: emphasis.weight },
   }
+  // What is wrapped is cut at the rows' edges, not at its own end.
+  const isWrapped = params.packing && params.packing_strategy === 'wrapped'
   const policy = await loadPolicy(inputs, params, context)
-  const read = (file: string) => readSequences(file, policy.model.tokenizer, settings)
-  const sets = Object.entries(inputs.data).map(([label, file]) => [label, read(file)] as const)
-  const heldOut = inputs.validation === undefined ? undefined : read(inputs.validation)
+  const { tokenizer, config } = policy.model
+  const sets = Object.entries(inputs.data).map(([label, file]) => {
+    const maxLength = isWrapped ? Number.POSITIVE_INFINITY : params.max_length
+    return [label, readSequences(file, tokenizer, { ...settings, maxLength })] as const
+  })
+  const heldOut =
+    inputs.validation === undefined ? undefined : readSequences(inputs.validation, tokenizer, settings)
   warnOfLosses([...sets.map(([, set]) => set), ...(heldOut ? [heldOut] : [])], params.max_length, context)
   const sequences = joinSets(Object.fromEntries(sets.map(([label, set]) => [label, set.sequences])), params)
-  requireRows(sequences, params.max_length)
+  const rows = params.packing ? pack(sequences, params.max_length, params.packing_strategy) : sequences
+  requireRows(rows, params.max_length)
+  if (params.packing) context.log(`packed: ${sequences.length} rows in ${rows.length} sequences`)
   if (heldOut !== undefined) requireRows(heldOut.sequences, params.max_length)
-  const task = { ...supervisedTask(sequences, params.loss_type), heldOut: heldOut?.sequences }
+  const noise = { alpha: params.neftune_noise_alpha, seed: params.seed }
+  const task: TrainingTask<Sequence> = {
+    ...supervisedTask(rows, config, params.loss_type),
+    heldOut: heldOut?.sequences,
+    ...(noise.alpha > 0 && { disturb: noisyEmbeddings(config, noise) }),
+  }
   await runTraining('sft', policy, task, { ...trainerSettings(params), validation }, outputs, context)
 }
 
@@ -40,22 +56,40 @@ function warnOfLosses(sets: readonly Sequences[], maxLength: number, { warn }: P
 }
 
 export function supervisedTask(
-  sequences: readonly Sequence[],
+  rows: readonly Sequence[],
+  config: DecoderConfig,
   loss: 'nll' | 'dft' = 'nll',
 ): TrainingTask<Sequence> {
   return {
-    rows: sequences,
+    rows,
     objective: loss === 'nll' ? supervised : dynamicFineTuning,
     lengthOf: (row) => row.ids.length,
-    collate: (rows, whole) => {
-      const { arrays, layout, length } = tokenBatch(rows)
+    collate: (part, whole) => {
+      const { arrays, layout, length } = tokenBatch(part)
+      const isPacked = part.some(({ documents }) => documents !== undefined)
+      const documents = part.map((row) => row.documents ?? [row.ids.length])
       return {
-        arrays: { ...arrays, ...supervisedShares(arrays, layout, whole) },
-        sequences: rows.length,
+        arrays: {
+          ...arrays,
+          ...supervisedShares(arrays, layout, whole),
+          ...(isPacked && causalArrays(config, length, documents)),
+        },
+        sequences: part.length,
         length,
-        tokens: rows.reduce((sum, row) => sum + row.ids.length, 0),
+        tokens: part.reduce((sum, row) => sum + row.ids.length, 0),
       }
     },
     columns: (metrics) => metrics,
+  }
+}
+
+function noisyEmbeddings(
+  { hiddenSize }: DecoderConfig,
+  settings: NoiseSettings,
+): NonNullable<TrainingTask<Sequence>['disturb']> {
+  return (batch, rows, place) => {
+    const longest = Math.max(...rows.map(({ ids }) => ids.length))
+    const noise = embeddingNoise(batch, longest, hiddenSize, settings, place)
+    return { ...batch, arrays: { ...batch.arrays, noise } }
   }
 }

@@ -76,6 +76,12 @@ const courses: Readonly<Record<string, Course>> = {
       early_stopping_patience: 3,
     },
   },
+  'sft, packed, with noise': {
+    stage: sft,
+    data: () => ({ rows: temporaryFile('rows.jsonl', sftRows) }),
+    // Five sequences of up to 110 tokens: three batches, two updates an epoch.
+    params: { ...byTwos, epochs: 6, max_length: 110, packing: true, neftune_noise_alpha: 5 },
+  },
   dpo: {
     stage: dpo,
     data: () => temporaryFile('pairs.jsonl', [...dpoRows, ...dpoRows.slice(0, 3)]),

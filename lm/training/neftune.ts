@@ -1,0 +1,29 @@
+/** @file NEFTune (arXiv 2310.05914): uniform noise on the embeddings, in training alone. */
+import { createRandom } from '../random.ts'
+import type { HostTensor } from './batch.ts'
+import type { MicroBatch } from './objective.ts'
+import type { Place } from './trainer.ts'
+
+export interface NoiseSettings {
+  /** Strength; 5 to 15 in the paper. */
+  readonly alpha: number
+  readonly seed: number
+}
+
+/**
+ * Noise in +-alpha / sqrt(longest * hiddenSize), [sequences * length, hiddenSize].
+ * @param longest tokens of the batch's longest sequence: what transformers pads to, whatever `length` is here
+ */
+export function embeddingNoise(
+  { sequences, length }: Pick<MicroBatch, 'sequences' | 'length'>,
+  longest: number,
+  hiddenSize: number,
+  { alpha, seed }: NoiseSettings,
+  { update, micro }: Place,
+): HostTensor {
+  const random = createRandom(`neftune ${seed} ${update} ${micro}`)
+  const bound = alpha / Math.sqrt(longest * hiddenSize)
+  const data = new Float32Array(sequences * length * hiddenSize)
+  for (let index = 0; index < data.length; index++) data[index] = (2 * random.next() - 1) * bound
+  return { shape: [sequences * length, hiddenSize], data }
+}
