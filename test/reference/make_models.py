@@ -129,7 +129,8 @@ def save_adapter(adapted, folder):
     # PEFT writes a set in the order of this process's hash seed.
     config_file = folder / 'adapter_config.json'
     config = json.loads(config_file.read_text())
-    config['target_modules'].sort()
+    if isinstance(config['target_modules'], list):
+        config['target_modules'].sort()
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + '\n')
 
 
