@@ -1,12 +1,12 @@
 /** @file The artifact types that the engine itself owns. They know formats, not meanings. */
 import { createReadStream, type Dirent } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { type ArtifactDefinition, type ArtifactFault, defineArtifact } from './define.ts'
 
 /** Part of the digest under which a checked value is remembered; raised when one of these checks changes. */
-export const genericArtifactsVersion = 1
+export const genericArtifactsVersion = 2
 
 const text = defineArtifact({
   name: 'text',
@@ -62,6 +62,13 @@ const jsonl = defineArtifact({
   kind: 'file',
   description: 'one JSON value a line',
   async *validate(file) {
+    if (await isOtherThanText(file)) {
+      yield {
+        message: 'is UTF-16 text or a binary file',
+        hint: 'it must hold one JSON value a line, in UTF-8',
+      }
+      return
+    }
     for await (const { content, line } of linesOf(file)) {
       try {
         JSON.parse(content)
@@ -95,15 +102,27 @@ const folder = defineArtifact({
 
 export const genericArtifacts: readonly ArtifactDefinition[] = [text, json, jsonl, folder]
 
-/** Lines that hold something, with 1-based numbers. */
+/** Zero bytes near the beginning: UTF-8 text has none. */
+async function isOtherThanText(file: string): Promise<boolean> {
+  const handle = await open(file)
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, 0)
+    return buffer.subarray(0, bytesRead).includes(0)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Lines that hold something, with 1-based numbers. A byte order mark is no part of the first. */
 async function* linesOf(file: string): AsyncGenerator<{ content: string; line: number }> {
   const lines = createInterface({
     input: createReadStream(file, 'utf8'),
     crlfDelay: Number.POSITIVE_INFINITY,
   })
   let line = 0
-  for await (const content of lines) {
+  for await (const read of lines) {
     line++
+    const content = line === 1 ? read.replace(/^\uFEFF/, '') : read
     if (content.trim() !== '') yield { content, line }
   }
 }

@@ -11,7 +11,7 @@ export function requireFinite(data: Float32Array, name: string, file: string): v
   const count = data.reduce((total, value) => total + (Number.isFinite(value) ? 0 : 1), 0)
   throw new LmFailure({
     code: 'not-finite',
-    message: `tensor \`${name}\` holds ${count} values that are no numbers, the first (${data[first]}) at index ${first}`,
+    message: `tensor \`${name}\` holds ${data[first]} at index ${first} (${count} of ${data.length} values are no numbers)`,
     hint: 'the training that wrote it has diverged, or the file is damaged',
     file,
   })

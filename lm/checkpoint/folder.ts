@@ -58,7 +58,8 @@ function openWeights(folder: string): Omit<Checkpoint, keyof CheckpointConfig> {
     if (!file) {
       throw new LmFailure({
         code: 'missing-tensor',
-        message: `the checkpoint ${folder} has no tensor \`${name}\``,
+        message: `${folder} has no tensor \`${name}\``,
+        hint: 'config.json describes another model, or the weights are not all there',
         file: folder,
       })
     }

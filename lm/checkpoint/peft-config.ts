@@ -1,5 +1,5 @@
 /** @file `adapter_config.json`: what PEFT 0.21 writes into it, and what of it this implementation carries out. */
-import { LmFailure } from '../failure.ts'
+import { isLmFailure, LmFailure } from '../failure.ts'
 import { javascriptPattern } from './python-pattern.ts'
 
 /** The version whose layout is written; PEFT reads any. */
@@ -122,7 +122,7 @@ export function parseAdapterConfig(file: string, json: Fields): LoraSettings {
     ...listOf(layersPattern ?? []),
     ...Object.keys({ ...rankPattern, ...alphaPattern }),
   ]
-  for (const pattern of patterns) javascriptPattern(pattern)
+  for (const pattern of patterns) requirePattern(file, pattern)
   return {
     r: read('r', isRank),
     alpha: read('lora_alpha', isNumber),
@@ -135,6 +135,14 @@ export function parseAdapterConfig(file: string, json: Fields): LoraSettings {
     ...(layersPattern !== undefined && { layersPattern: listOf(layersPattern) }),
     ...(rankPattern !== undefined && { rankPattern }),
     ...(alphaPattern !== undefined && { alphaPattern }),
+  }
+}
+
+function requirePattern(file: string, pattern: string): void {
+  try {
+    javascriptPattern(pattern)
+  } catch (error) {
+    throw isLmFailure(error) ? new LmFailure({ ...error.details, file }) : error
   }
 }
 

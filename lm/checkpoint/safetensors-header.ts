@@ -1,6 +1,7 @@
 /** @file The header of a safetensors file: its length, its JSON, and the place and type of every tensor. */
 
 import { LmFailure } from '../failure.ts'
+import { repeatedKey } from '../repeated-key.ts'
 
 /** Bytes of one element, by the header's name of the type. */
 export const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map([
@@ -79,15 +80,19 @@ export function parseSafetensorsHeader(file: string, json: Uint8Array, fileBytes
 }
 
 function parseHeader(file: string, bytes: Uint8Array): Record<string, unknown> {
+  let text: string
   let header: unknown
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    header = JSON.parse(text)
   } catch {
     throw damaged(file, 'its header is not JSON')
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
     throw damaged(file, 'its header is not a JSON object')
   }
+  const repeated = repeatedKey(text)
+  if (repeated !== undefined) throw damaged(file, `its header lists \`${repeated}\` twice`)
   return header as Record<string, unknown>
 }
 

@@ -42,9 +42,11 @@ export function openTextModel(folder: string): TextModel {
     throw new LmFailure({
       code: 'damaged-model',
       message: `tensor \`${nameOf(name)}\` is [${found}], but config.json makes it [${shape}]`,
+      hint: 'config.json and the weights belong to different models',
       file: folder,
     })
   }
+  requireNothingElse(checkpoint, nameOf, shapes)
   const { sees, modelTypes } = familyOf(new ConfigFields(fields, file))
   if (!sees) return { config, checkpoint, nameOf }
   const title = modelTypes[fields.model_type as string]!
@@ -52,6 +54,26 @@ export function openTextModel(folder: string): TextModel {
   const left = checkpoint.names.filter((name) => !known.has(name)).length
   const remark = `${title} checkpoint: its text model is used, ${left} tensors of its vision part are left out`
   return { config, checkpoint, nameOf, remark }
+}
+
+/** A tensor of the decoder that is not computed with: a bias, a layer more than stated. Its loss would not show. */
+function requireNothingElse(
+  checkpoint: Checkpoint,
+  nameOf: (name: string) => string,
+  shapes: ReadonlyMap<string, unknown>,
+): void {
+  const known = new Set([...shapes.keys()].map(nameOf))
+  const decoder = nameOf('model.')
+  const other = checkpoint.names.find(
+    (name) => name.startsWith(decoder) && !known.has(name) && !name.endsWith('.rotary_emb.inv_freq'),
+  )
+  if (other === undefined) return
+  throw new LmFailure({
+    code: 'damaged-model',
+    message: `tensor \`${other}\` has no place in the model that config.json describes`,
+    hint: 'config.json and the weights belong to different models, or to an architecture that is not supported',
+    file: checkpoint.folder,
+  })
 }
 
 function namesIn(checkpoint: Checkpoint): (name: string) => string {

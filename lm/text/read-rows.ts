@@ -7,6 +7,8 @@
 import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import { LmFailure } from '../failure.ts'
+import { repeatedKey } from '../repeated-key.ts'
+import { otherThanText } from './not-text.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -38,7 +40,10 @@ const CLOSE_BRACKET = 0x5d
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
-/** Throws `LmFailure` `unreadable-file` where the file cannot be read at all; its rows' faults are returned. */
+/**
+ * Throws `LmFailure` `unreadable-file` where the file cannot be read at all, `not-text` where it holds something else;
+ * its rows' faults are returned.
+ */
 export function readRows(file: string): RowsOfFile {
   let bytes: Buffer
   try {
@@ -50,6 +55,10 @@ export function readRows(file: string): RowsOfFile {
       message: `cannot read ${file} (${code ?? String(error)})`,
       file,
     })
+  }
+  const other = otherThanText(bytes)
+  if (other !== undefined) {
+    throw new LmFailure({ code: 'not-text', message: `${file} is ${other.what}`, hint: other.hint, file })
   }
   return parseRows(bytes)
 }
@@ -83,18 +92,21 @@ class Collector {
       this.faults.push({ line, message: 'is not valid UTF-8' })
       return
     }
+    const text = bytes.toString('utf8')
     let value: unknown
     try {
-      value = JSON.parse(bytes.toString('utf8'))
+      value = JSON.parse(text)
     } catch (error) {
       this.faults.push({ line, message: `is not JSON: ${(error as Error).message}` })
       return
     }
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      this.rows.push({ line, value: value as JsonObject })
-    } else {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       this.faults.push({ line, message: `is ${describeJson(value)}, not an object` })
+      return
     }
+    const repeated = repeatedKey(text)
+    if (repeated === undefined) this.rows.push({ line, value: value as JsonObject })
+    else this.faults.push({ line, message: `gives \`${repeated}\` twice` })
   }
 }
 

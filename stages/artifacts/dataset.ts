@@ -19,7 +19,8 @@ function validate(path: string): ArtifactFault[] {
     ]
   } catch (error) {
     if (!isLmFailure(error)) throw error
-    return [{ message: error.details.message.replaceAll(path, 'the file') }]
+    const { message, hint } = error.details
+    return [{ message: message.replaceAll(path, 'the file'), ...(hint !== undefined && { hint }) }]
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ContextOf, StageFailure } from 'flow/stage'
 import { loadAdapter } from '../../lm/model/adapter.ts'
+import { requireKnownTokens } from '../../lm/text/known-tokens.ts'
 import { readPreferences } from '../../lm/text/rows.ts'
 import { preference } from '../../lm/training/objectives/preference.ts'
 import {
@@ -23,6 +24,10 @@ export async function optimisePreferences({ inputs, outputs, params, ...context 
   requireOneReference(inputs, params)
   const policy = await loadPolicy(inputs, params, context)
   const pairs = readPairs(readPreferences(inputs.data), policy.model.tokenizer, params.max_length, context)
+  requireKnownTokens(
+    pairs.flatMap(({ chosen, rejected }) => [chosen.ids, rejected.ids]),
+    policy.model.config,
+  )
   const reference = referenceOf(policy, inputs, params)
   const rows = await referenced(pairs, reference, params, context)
   const objective = preference({

@@ -2,6 +2,7 @@
 import { type StageContext, StageFailure } from 'flow/stage'
 import type { Model } from '../../lm/model/model.ts'
 import { encodeCompletion, encodePrompt, isPromptKept } from '../../lm/text/conversation.ts'
+import { requireKnownTokens } from '../../lm/text/known-tokens.ts'
 import { type Prompt, promptMessages } from '../../lm/text/messages.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
@@ -54,9 +55,12 @@ export function readComparedSamples(
     { scale: settings.scale_rewards },
   )
   if (fracRewardZeroStd === 1) {
+    const alone = new Set(completions.map(({ group }) => group)).size === completions.length
     throw new StageFailure({
       code: 'no-signal',
-      message: 'the rewards within each group are all equal: there is nothing to learn from them',
+      message: alone
+        ? 'each group has one completion: there is nothing to compare it with'
+        : 'the rewards within each group are all equal: there is nothing to learn from them',
       hint: 'more candidates a prompt, or a judge that tells them apart',
     })
   }
@@ -81,7 +85,7 @@ export function readComparedSamples(
  */
 export function readSamples(
   completions: readonly (ScoredCompletion & { readonly advantage?: number })[],
-  { tokenizer }: Model,
+  { config, tokenizer }: Model,
   settings: Pick<SampleSettings, 'max_length'>,
   { warn }: Log,
 ): Sample[] {
@@ -109,6 +113,10 @@ export function readSamples(
     warn(`${dropped} rows dropped: max_length ${settings.max_length} leaves nothing of the answer`)
   if (merged > 0) warn(`${merged} answers merge with the prompt's last tokens: those are trained too`)
   requireRows(samples, settings.max_length)
+  requireKnownTokens(
+    samples.map(({ sequence }) => sequence.ids),
+    config,
+  )
   return samples
 }
 

@@ -185,7 +185,7 @@ describe('an adapter folder', () => {
       [of(a, b, [`${base}.lora_embedding_A`, matrix(2, 4)]), /lora_embedding_A` is not supported/],
       [
         of([a[0], { shape: [2, 4], data: new Float32Array(8).fill(Number.NaN) }], b),
-        /8 values that are no numbers/,
+        /8 of 8 values are no numbers/,
       ],
       [{ settings: { ...settings, dropout: 1 } }, /`lora_dropout`/],
       [{ settings: { ...settings, r: 0.5 } }, /`r`/],

@@ -7,7 +7,7 @@ import { afterEach } from 'vitest'
 import type { Progress } from '../../engine/stage/define.ts'
 import { isStageFailure, type StageFailure } from '../../engine/stage/failure.ts'
 
-interface AnyStage {
+export interface AnyStage {
   readonly inputs: Readonly<Record<string, unknown>>
   readonly outputs: Readonly<Record<string, unknown>>
   readonly params: object

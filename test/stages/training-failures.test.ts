@@ -50,6 +50,7 @@ describe('a model', () => {
     expect(await fineTune({ model })).toEqual({
       code: 'damaged-model',
       message: 'tensor `model.layers.0.mlp.gate_proj.weight` is [64,32], but config.json makes it [96,32]',
+      hint: 'config.json and the weights belong to different models',
       file: model,
     })
   })

@@ -55,7 +55,8 @@ export function rowArtifact<Row>(type: RowArtifact<Row>): ArtifactDefinition {
       }
     } catch (error) {
       if (!isLmFailure(error)) throw error
-      yield { message: error.details.message.replaceAll(path, 'the file') }
+      const { message, hint } = error.details
+      yield { message: message.replaceAll(path, 'the file'), ...(hint !== undefined && { hint }) }
     }
   }
   return defineArtifact({
