@@ -1,5 +1,6 @@
 /** @file What a node's cache key is made of, read off the node and the content of its inputs. */
 import { environmentDigests, type InputHashes, KEY_SCHEMA, type KeyPreimage } from '../fingerprint/key.ts'
+import type { JsonObject } from '../identity.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 
 export function keyPreimage(
@@ -8,15 +9,23 @@ export function keyPreimage(
   environment: Readonly<Record<string, string | undefined>>,
 ): KeyPreimage {
   const { stage } = node
-  const params = Object.entries(node.params).filter(([name]) => !stage.cosmetic.includes(name))
   return {
     schema: KEY_SCHEMA,
     stage: stage.name,
     code: stage.module.digest,
-    params: Object.fromEntries(params),
+    params: stage.cosmetic.reduce(withoutPath, node.params),
     inputs,
     outputs: Object.fromEntries(Object.entries(stage.outputs).map(([port, output]) => [port, output.type])),
     environment: environmentDigests(stage.environment, environment),
     sources: stage.module.sources,
   }
+}
+
+/** The parameters without the one that a dotted path leads to. */
+function withoutPath(params: JsonObject, path: string): JsonObject {
+  const [name = '', ...rest] = path.split('.')
+  const { [name]: value, ...others } = params
+  if (rest.length === 0 || value === undefined) return others
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return params
+  return { ...others, [name]: withoutPath(value as JsonObject, rest.join('.')) }
 }

@@ -40,7 +40,10 @@ export interface StageManifest {
   readonly outputs: Readonly<Record<string, OutputPortManifest>>
   /** JSON schema of the parameters: an object schema, closed, with defaults. */
   readonly params: JsonObject
+  /** Parameters that stay out of the key, as dotted paths. */
   readonly cosmetic: readonly string[]
+  /** Parameters that name environment variables with secrets, as dotted paths. */
+  readonly secrets: readonly string[]
   readonly light: boolean
   readonly gpu: boolean
   readonly environment: readonly string[]

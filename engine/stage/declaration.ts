@@ -81,11 +81,8 @@ export function readStage(definition: unknown, folder: string): DeclaredStage | 
     else faults.push({ code: 'invalid-stage', message: `output '${port}' names no artifact type` })
   }
   const params = readParams(definition.params, faults)
-  const cosmetic = namesIn(definition.cosmetic, 'cosmetic', faults)
-  const known = Object.keys((params.properties ?? {}) as JsonObject)
-  for (const param of cosmetic.filter((param) => !known.includes(param))) {
-    faults.push({ code: 'invalid-stage', message: `cosmetic parameter '${param}' is not declared in params` })
-  }
+  const cosmetic = paramsIn(definition.cosmetic, 'cosmetic', params, faults)
+  const secrets = paramsIn(definition.secrets, 'secrets', params, faults)
   const environment = namesIn(definition.environment, 'environment', faults)
   if (faults.length > 0) return faults
   return {
@@ -95,6 +92,7 @@ export function readStage(definition: unknown, folder: string): DeclaredStage | 
     outputs,
     params,
     cosmetic,
+    secrets,
     light: definition.light === true,
     gpu: definition.gpu === true,
     environment,
@@ -136,6 +134,24 @@ function namesIn(value: unknown, field: string, faults: Fault[]): readonly strin
   if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return value
   faults.push({ code: 'invalid-stage', message: `${field} is not a list of names` })
   return []
+}
+
+/** Parameters by name, or by a path into their objects: `endpoint.timeout_s`. */
+function paramsIn(value: unknown, field: string, params: JsonObject, faults: Fault[]): readonly string[] {
+  const paths = namesIn(value, field, faults)
+  for (const path of paths) {
+    const found = path
+      .split('.')
+      .reduce<unknown>(
+        (schema, name) =>
+          isRecord(schema) && isRecord(schema.properties) ? schema.properties[name] : undefined,
+        params,
+      )
+    if (found !== undefined) continue
+    const what = field === 'cosmetic' ? 'cosmetic parameter' : 'parameter with a secret'
+    faults.push({ code: 'invalid-stage', message: `${what} '${path}' is not declared in params` })
+  }
+  return paths
 }
 
 function badName(what: string, name: string): Fault {

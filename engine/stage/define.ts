@@ -62,6 +62,9 @@ export interface StageContext<I, O, P> {
   warn(message: string): void
 }
 
+type ParamName<P extends TObject> = string & keyof Static<P>
+type ParamPath<P extends TObject> = ParamName<P> | `${ParamName<P>}.${string}`
+
 export interface StageDefinition<
   I extends Readonly<Record<string, InputDeclaration>>,
   O extends Readonly<Record<string, OutputDeclaration>>,
@@ -73,8 +76,13 @@ export interface StageDefinition<
   readonly inputs: I
   readonly outputs: O
   readonly params: P
-  /** Parameters that cannot change any output byte, and so stay out of the cache key. */
-  readonly cosmetic?: readonly (string & keyof Static<P>)[]
+  /** Parameters, or fields of theirs (`endpoint.timeout_s`), that cannot change any output byte, and so stay out of the cache key. */
+  readonly cosmetic?: readonly ParamPath<P>[]
+  /**
+   * Parameters, or fields of theirs, that name an environment variable which holds a secret. The stage reads it from
+   * `process.env`; its value is no part of the key, and is blotted out of logs and errors. Write it nowhere.
+   */
+  readonly secrets?: readonly ParamPath<P>[]
   /** Runs in the engine's own process: for stages that take well under a second and load nothing heavy. */
   readonly light?: boolean
   /** Names of environment variables that the outputs depend on. */

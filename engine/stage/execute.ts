@@ -6,6 +6,7 @@ import { compileAll } from './compile.ts'
 import { captureConsole } from './console-capture.ts'
 import { StageFailure } from './failure.ts'
 import { runStage, type StageListener } from './run-stage.ts'
+import { errorWithoutSecrets, secretValues, withoutSecrets } from './secrets.ts'
 import { workerEntry } from './worker-entry.ts'
 import { runInWorker } from './worker-process.ts'
 import type { StageTask } from './worker-protocol.ts'
@@ -51,13 +52,15 @@ export async function executeStage(execution: StageExecution): Promise<void> {
   const { stage, signal } = execution
   if (signal.aborted) throw new StageCancelled()
   const task = taskOf(execution)
+  const secrets = secretValues(stage.secrets, execution.params, process.env)
+  const listener = withoutSecrets(execution, secrets)
   try {
     if (stage.light)
-      await captureConsole(execution, () => runStage(stage.module.bundle, task, signal, execution))
-    else await runHeavy(execution, task)
+      await captureConsole(listener, () => runStage(stage.module.bundle, task, signal, listener))
+    else await runHeavy(execution, task, listener)
   } catch (error) {
     if (signal.aborted) throw new StageCancelled()
-    throw error
+    throw errorWithoutSecrets(error, secrets)
   }
   if (signal.aborted) throw new StageCancelled()
   for (const [port, path] of Object.entries(execution.outputs)) {
@@ -69,7 +72,7 @@ export async function executeStage(execution: StageExecution): Promise<void> {
   }
 }
 
-async function runHeavy(execution: StageExecution, task: StageTask): Promise<void> {
+async function runHeavy(execution: StageExecution, task: StageTask, listener: StageListener): Promise<void> {
   const { stage, signal, gpu, graceMs = 10_000 } = execution
   await runInWorker(
     {
@@ -80,7 +83,7 @@ async function runHeavy(execution: StageExecution, task: StageTask): Promise<voi
       graceMs,
       environment: gpu === undefined ? process.env : { ...process.env, CUDA_VISIBLE_DEVICES: gpu },
     },
-    execution,
+    listener,
   )
 }
 

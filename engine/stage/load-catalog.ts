@@ -34,7 +34,7 @@ interface Plugin {
 }
 
 /** Raised when manifests gain or change fields. */
-const manifestVersion = 2
+const manifestVersion = 3
 
 /**
  * @param project Absolute path of the project's root.

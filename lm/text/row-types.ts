@@ -49,8 +49,10 @@ interface Sampled {
   readonly finished?: boolean
 }
 
-export interface ResponseCandidate extends Required<Sampled> {
+export interface ResponseCandidate extends Sampled {
   readonly text: string
+  /** Who wrote it, where candidates come from several. */
+  readonly source?: string
 }
 
 export interface ResponseRow {
@@ -60,6 +62,7 @@ export interface ResponseRow {
 
 export interface JudgedCandidate extends Sampled {
   readonly response: string
+  readonly source?: string
   /** Mean of the votes that could be read; null where none could. */
   readonly score: number | null
   readonly judge_output: string
@@ -202,13 +205,11 @@ export function parseResponse(row: unknown): Parsed<ResponseRow> {
     const prompt = asPrompt(fields.prompt, '`prompt`')
     const responses = list(fields, 'responses', (value, name) => {
       const candidate = asObject(value, name)
-      const sampled = readSampled(candidate, name)
-      for (const field of ['token_ids', 'logps', 'finished'] as const) {
-        if (sampled[field] === undefined) fault(`${name} has no \`${field}\``)
-      }
+      const source = optional(candidate, 'source', asString)
       return {
         ...candidate,
-        ...(sampled as Required<Sampled>),
+        ...readSampled(candidate, name),
+        ...(source !== undefined && { source }),
         text: asString(candidate.text, `\`text\` of ${name}`),
       }
     })

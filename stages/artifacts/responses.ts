@@ -5,7 +5,8 @@ import { rowArtifact } from './check/row-artifact.ts'
 
 export const responses = rowArtifact({
   name: 'responses',
-  description: 'Prompts with sampled candidates: {prompt, responses: [{text, token_ids, logps, finished}]}',
+  description:
+    'Prompts with sampled candidates: {prompt, responses: [{text, token_ids?, logps?, finished?}]}',
   parseRow: parseResponse,
   describeRows: (rows) => {
     const candidates = rows.reduce((total, row) => total + row.responses.length, 0)

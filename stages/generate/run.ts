@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { readPrompts } from '../../lm/text/rows.ts'
-import { openWriter } from '../sampling/local-writer.ts'
+import { chooseWriter } from '../sampling/choose-writer.ts'
 import { storedResponse } from '../sampling/stored-response.ts'
 import { reportProgress } from '../sampling/writer.ts'
 import type stage from './index.ts'
@@ -13,7 +13,7 @@ export async function sample({
   ...context
 }: ContextOf<typeof stage>): Promise<void> {
   const rows = readPrompts(inputs.prompts).slice(0, params.limit === 0 ? undefined : params.limit)
-  const writer = await openWriter(inputs, context)
+  const writer = await chooseWriter(inputs, params.endpoint, context)
   const prompts = rows.flatMap(({ prompt }) => Array.from({ length: params.candidates }, () => prompt))
   const answers = await writer.write(prompts, params, {
     signal: context.signal,

@@ -1,12 +1,13 @@
 /** @file A model scores answers against a rubric: self-rewarding's judge (arXiv 2401.10020). */
 import { defineStage, Type } from 'flow/stage'
+import { endpointCosmetics, endpointParam, endpointSecrets } from '../sampling/endpoint/params.ts'
 import { samplingParams } from '../sampling/params.ts'
 
 export default defineStage({
   name: 'judge',
   description: 'Lets a model score answers by a rubric, several votes each',
   inputs: {
-    model: 'model',
+    model: { type: 'model', optional: true, description: 'Not needed where an endpoint judges' },
     adapter: { type: 'adapter', optional: true },
     responses: { type: 'responses', description: 'Candidates to score' },
     rubric: { type: 'rubric', optional: true, description: 'Goes before the parameter `rubric`' },
@@ -48,7 +49,10 @@ export default defineStage({
     }),
     samples: Type.Integer({ minimum: 0, default: 20 }),
     ...samplingParams({ temperature: 0.7, top_p: 0.9, max_new_tokens: 256 }),
+    endpoint: endpointParam,
   }),
+  cosmetic: endpointCosmetics,
+  secrets: endpointSecrets,
   gpu: true,
   async run(context) {
     const { judge } = await import('./run.ts')

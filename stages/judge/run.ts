@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { createRandom } from '../../lm/random.ts'
 import { type JudgedCandidate, type JudgedRow, readResponses } from '../../lm/text/rows.ts'
-import { openWriter } from '../sampling/local-writer.ts'
+import { chooseWriter } from '../sampling/choose-writer.ts'
 import { checkSettings, type JudgeSettings } from './ask-judge.ts'
 import { chooseRubric } from './choose-rubric.ts'
 import type { ComparedReplies } from './compare-replies.ts'
@@ -22,7 +22,7 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
   checkSettings(settings)
   const rows = readResponses(inputs.responses)
   checkReferences(rubric, rows, inputs.responses)
-  const writer = await openWriter(inputs, context)
+  const writer = await chooseWriter(inputs, params.endpoint, context)
   const { replies, scored, compared } =
     rubric.mode === 'pairwise'
       ? await rankRows(writer, rows, settings, params.pairing, context)
@@ -30,12 +30,13 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
 
   const judged = rows.map((row, index): JudgedRow => {
     const candidates = row.responses.map(
-      ({ text, token_ids, logps, finished }, each): JudgedCandidate => ({
+      ({ text, source, token_ids, logps, finished }, each): JudgedCandidate => ({
         response: text,
+        ...(source !== undefined && { source }),
         ...replies[index]![each]!,
-        token_ids,
-        logps,
-        finished,
+        ...(token_ids !== undefined && { token_ids }),
+        ...(logps !== undefined && { logps }),
+        ...(finished !== undefined && { finished }),
       }),
     )
     const { prompt, responses: _, ...fields } = row

@@ -188,7 +188,11 @@ describe('row types', () => {
     [parsePrompt, { prompt: [{ role: 'assistant', content: 'x' }] }, /ends with the assistant's turn/],
     [parseQuestion, { prompt: 'x' }, /`answer` is missing/],
     [parseResponse, { prompt: 'x', responses: [] }, /empty list/],
-    [parseResponse, { prompt: 'x', responses: [{ text: 'a' }] }, /has no `token_ids`/],
+    [
+      parseResponse,
+      { prompt: 'x', responses: [{ text: 'a', logps: [-1] }] },
+      /1 log-probabilities for no tokens/,
+    ],
     [
       parseResponse,
       { prompt: 'x', responses: [{ text: 'a', ...sampled, logps: [-1] }] },

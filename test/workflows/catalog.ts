@@ -37,6 +37,7 @@ export function stage(
     outputs,
     params: JSON.parse(JSON.stringify(params)) as JsonObject,
     cosmetic: [],
+    secrets: [],
     light: false,
     gpu: false,
     environment: [],

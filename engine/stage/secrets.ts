@@ -1,0 +1,67 @@
+/**
+ * @file Secrets reach a stage by the name of an environment variable, which a parameter holds. Names are kept and
+ * shown like any parameter; the values are blotted out of whatever the stage says.
+ */
+import type { Json, JsonObject } from '../identity.ts'
+import { isStageFailure, StageFailure, type StageFailureDetails } from './failure.ts'
+import type { StageListener } from './run-stage.ts'
+
+/** A shorter value is no secret, and blotting it out would spoil ordinary words. */
+const shortestSecret = 8
+const blot = '***'
+
+/**
+ * What the declared parameters' environment variables hold.
+ * @param paths of parameters, as in `endpoint.api_key_env`
+ */
+export function secretValues(
+  paths: readonly string[],
+  params: JsonObject,
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  return paths.flatMap((path) => {
+    const name = path
+      .split('.')
+      .reduce<Json | undefined>((value, key) => (isObject(value) ? value[key] : undefined), params)
+    const value = typeof name === 'string' ? environment[name] : undefined
+    return value !== undefined && value.length >= shortestSecret ? [value] : []
+  })
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function withoutSecrets(listener: StageListener, secrets: readonly string[]): StageListener {
+  if (secrets.length === 0) return listener
+  return {
+    onProgress: ({ note, ...progress }) =>
+      listener.onProgress(note === undefined ? progress : { ...progress, note: masked(note, secrets) }),
+    onLog: (level, message) => listener.onLog(level, masked(message, secrets)),
+  }
+}
+
+/** The same error, or one that says the same without the secrets. */
+export function errorWithoutSecrets(error: unknown, secrets: readonly string[]): unknown {
+  if (!(error instanceof Error) || secrets.length === 0) return error
+  const { name, message, stack } = error
+  const clean = isStageFailure(error)
+    ? new StageFailure(detailsWithoutSecrets(error.details, secrets))
+    : Object.assign(new Error(masked(message, secrets)), { name })
+  if (stack !== undefined) clean.stack = masked(stack, secrets)
+  return clean
+}
+
+function detailsWithoutSecrets(
+  details: StageFailureDetails,
+  secrets: readonly string[],
+): StageFailureDetails {
+  const clean = (text: string | undefined) => (text === undefined ? undefined : masked(text, secrets))
+  return JSON.parse(
+    JSON.stringify({ ...details, message: clean(details.message), hint: clean(details.hint) }),
+  ) as StageFailureDetails
+}
+
+function masked(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, blot), text)
+}
