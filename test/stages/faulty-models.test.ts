@@ -277,7 +277,12 @@ const shards: readonly Case[] = [
 ]
 
 const tokenizers: readonly Case[] = [
-  ['no tokenizer.json', (folder) => rmSync(join(folder, 'tokenizer.json')), /tokenizer\.json is missing/, ''],
+  [
+    'no tokenizer.json',
+    (folder) => rmSync(join(folder, 'tokenizer.json')),
+    /tokenizer\.json is missing/,
+    'tokenizer.json',
+  ],
   [
     'a tokenizer.json that is cut off',
     (folder) => truncateSync(join(folder, 'tokenizer.json'), 500),
