@@ -17,6 +17,8 @@ export default defineStage({
       many: true,
       description: 'Online: functions that score completions',
     },
+    judge_adapter: { type: 'adapter', optional: true, description: 'Online: what the model judges with' },
+    rubric: { type: 'rubric', optional: true, description: 'Online: for `judge`' },
   },
   outputs: {
     adapter: 'adapter',

@@ -1,7 +1,7 @@
 /** @file A model scores answers against a rubric: self-rewarding's judge (arXiv 2401.10020). */
 import { defineStage, Type } from 'flow/stage'
 import { endpointCosmetics, endpointParam, endpointSecrets } from '../sampling/endpoint/params.ts'
-import { samplingParams } from '../sampling/params.ts'
+import { scoringParams } from './params.ts'
 
 export default defineStage({
   name: 'judge',
@@ -18,37 +18,12 @@ export default defineStage({
     samples: { type: 'samples', description: 'A random sample of judged candidates, to be read' },
   },
   params: Type.Object({
-    rubric: Type.String({
-      default: 'additive',
-      description:
-        "The judge's prompt, with {question} and {reply}, or {reply_a} and {reply_b}, in it; built in: `additive`, `pairwise`, `mt-bench`",
-    }),
-    opening: Type.String({
-      default: '',
-      description: 'What each verdict is made to begin with, `Score:` say; none: as the rubric says',
-    }),
-    score_from: Type.Union([Type.Literal('text'), Type.Literal('logits')], {
-      default: 'text',
-      description: '`logits`: the mean of all scores, weighed by their probabilities where the score stands',
-    }),
+    ...scoringParams(),
     pairing: Type.Union([Type.Literal('round-robin'), Type.Literal('against-first')], {
       default: 'round-robin',
       description: 'Which candidates of a prompt a pairwise rubric compares',
     }),
-    score_pattern: Type.Optional(
-      Type.String({
-        description: "Regular expression, any case; its first group is the verdict; default: the rubric's",
-      }),
-    ),
-    minimum: Type.Optional(Type.Number({ description: "Lowest score; default: the rubric's, or 0" })),
-    maximum: Type.Optional(Type.Number({ description: "Highest score; default: the rubric's, or 5" })),
-    votes: Type.Integer({
-      minimum: 1,
-      default: 3,
-      description: 'Verdicts a candidate, averaged; greedy ones are asked once',
-    }),
     samples: Type.Integer({ minimum: 0, default: 20 }),
-    ...samplingParams({ temperature: 0.7, top_p: 0.9, max_new_tokens: 256 }),
     endpoint: endpointParam,
   }),
   cosmetic: endpointCosmetics,

@@ -1,4 +1,4 @@
-/** @file All rewards of a stage: its rules, and the user's own functions. Sorted by name, however they were written. */
+/** @file All rewards of a stage: its rules, the user's own functions, a judge. */
 import { basename } from 'node:path'
 import { StageFailure } from 'flow/stage'
 import { numericAnswer } from '../../lm/evaluation/numeric-answer.ts'
@@ -20,17 +20,16 @@ export async function openRewards(
   const rewards = Object.entries(params.rewards).map(([name, rule]) => ruleReward(name, rule))
   for (const [label, path] of Object.entries(modules))
     rewards.push(await moduleReward(moduleName(label, path), path, warn))
-  return rewards.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return rewards
 }
 
 /** @throws StageFailure `no-reward`, `same-reward`, `unknown-reward` */
-export function checkRewards(rewards: readonly Reward[], weights: Readonly<Record<string, number>>): void {
-  const names = rewards.map(({ name }) => name)
+export function checkRewards(names: readonly string[], weights: Readonly<Record<string, number>>): void {
   if (names.length === 0) {
     throw new StageFailure({
       code: 'no-reward',
       message: '`rollouts: online` needs a reward, and there is none',
-      hint: 'a rule in `rewards`, as { correct: { rule: exact_match } }, or a file at the input `reward`',
+      hint: 'a rule in `rewards`, as { correct: { rule: exact } }, a file at the input `reward`, or `judge`',
     })
   }
   const twice = names.find((name, index) => names.indexOf(name) < index)
@@ -64,7 +63,7 @@ export function readScoredPrompts(file: string, { rewards }: RewardParams): read
     throw new StageFailure({
       code: 'no-number',
       message: `row ${bare + 1} has no number in its answer \`${questions[bare]!.answer}\``,
-      hint: '`rule: exact_match` compares words',
+      hint: '`rule: exact` compares words',
       file,
     })
   }

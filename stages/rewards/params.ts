@@ -1,5 +1,7 @@
 /** @file Parameters of a stage that scores completions. */
 import { Type } from 'flow/stage'
+import { scoringParams } from '../judge/params.ts'
+import type { JudgeParams } from './judge.ts'
 import type { RuleSettings } from './rule.ts'
 
 export function rewardParams() {
@@ -7,16 +9,30 @@ export function rewardParams() {
     rewards: Type.Record(
       Type.String(),
       Type.Object({
-        rule: Type.Union([Type.Literal('exact_match'), Type.Literal('numeric'), Type.Literal('matches')], {
-          description:
-            'Whether the final answer equals `answer`, the last number does, or a regular expression matches',
-        }),
+        rule: Type.Union(
+          [
+            Type.Literal('exact'),
+            Type.Literal('normalised'),
+            Type.Literal('numeric'),
+            Type.Literal('matches'),
+          ],
+          {
+            description:
+              'Whether the final answer is a right one (as `match` of evaluate), or a regular expression matches',
+          },
+        ),
         answer_pattern: Type.Optional(
-          Type.String({ description: 'For exact_match: finds the final answer; its first group' }),
+          Type.String({ description: 'Finds the final answer; its first group' }),
         ),
         pattern: Type.Optional(Type.String({ description: 'For matches: a regular expression' })),
       }),
       { default: {}, description: 'Online: name -> rule that gives 1 or 0' },
+    ),
+    judge: Type.Optional(
+      Type.Object(scoringParams(), {
+        description:
+          'Online: a reward called `judge`, the scores of the entering policy or of `judge_adapter`',
+      }),
     ),
     reward_weights: Type.Record(Type.String(), Type.Number(), {
       default: {},
@@ -35,5 +51,6 @@ export function rewardParams() {
 /** The parameters of `rewardParams`, as a stage receives them. */
 export interface RewardParams {
   readonly rewards: Readonly<Record<string, RuleSettings>>
+  readonly judge?: JudgeParams | undefined
   readonly reward_weights: Readonly<Record<string, number>>
 }

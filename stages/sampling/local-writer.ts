@@ -1,6 +1,6 @@
 /** @file A loaded model that answers prompts: what generate, judge, evaluate and chat have in common. */
 import { continuationLogps, sharesOf } from '../../lm/generate/continuations.ts'
-import { type Generated, generate } from '../../lm/generate/generate.ts'
+import { type Generated, Generator } from '../../lm/generate/generate.ts'
 import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel } from '../../lm/model/model.ts'
@@ -18,6 +18,8 @@ export interface LocalWriter extends Writer {
   readonly maxPositions: number
   write(...request: Parameters<Writer['write']>): Promise<LocallyWritten[]>
   choose(...request: Parameters<NonNullable<Writer['choose']>>): Promise<number[][]>
+  /** Gives up what it has compiled; the parameters stay the caller's. */
+  dispose(): void
 }
 
 export async function openWriter(
@@ -37,6 +39,7 @@ export async function openWriter(
 
 /** A writer of parameters that are loaded already; they may change between its answers. */
 export function writerOf(parameters: DecoderParameters, tokenizer: Tokenizer): LocalWriter {
+  const generator = new Generator(parameters)
   return {
     tokenizer,
     maxPositions: parameters.config.maxPositions,
@@ -52,7 +55,7 @@ export function writerOf(parameters: DecoderParameters, tokenizer: Tokenizer): L
         seed: params.seed,
         stopIds: tokenizer.stopIds,
       }
-      const answers = await generate(parameters, ids, settings, hooks)
+      const answers = await generator.generate(ids, settings, hooks)
       return answers.map((answer) => ({ ...answer, text: opening + answerText(tokenizer, answer) }))
     },
     async choose(requests, batchSize, hooks) {
@@ -66,6 +69,7 @@ export function writerOf(parameters: DecoderParameters, tokenizer: Tokenizer): L
         )
       })
     },
+    dispose: () => generator.dispose(),
   }
 }
 

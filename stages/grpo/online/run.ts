@@ -1,9 +1,15 @@
 /** @file An online run from its inputs to its outputs; everything that can be wrong is said before the model is loaded. */
 import { writeFileSync } from 'node:fs'
 import { StageFailure } from 'flow/stage'
+import { loadAdapter } from '../../../lm/model/adapter.ts'
+import { tf } from '../../../lm/tensor/tf.ts'
 import { RolloutSchedule } from '../../../lm/training/rollout-schedule.ts'
+import { enteringPolicy } from '../../../lm/training/train-adapter.ts'
+import { checkReferences } from '../../judge/questions.ts'
+import { judgeReward, judgeSettings } from '../../rewards/judge.ts'
 import { checkRewards, openRewards, readScoredPrompts } from '../../rewards/open-rewards.ts'
-import { loadPolicy, type TrainingContext } from '../../training/policy.ts'
+import { type LocalWriter, writerOf } from '../../sampling/local-writer.ts'
+import { loadPolicy, type Policy, type TrainingContext } from '../../training/policy.ts'
 import { type Course, taskSettings } from '../course.ts'
 import type { OnlineParams } from './params.ts'
 import { encodePrompts } from './prompts.ts'
@@ -16,7 +22,12 @@ export interface OnlineInputs {
   readonly prompts: string | undefined
   /** Label -> file of a reward function. */
   readonly reward: Readonly<Record<string, string>>
+  readonly judge_adapter: string | undefined
+  readonly rubric: string | undefined
 }
+
+/** As the log and `reward_weights` call it. */
+const judgeName = 'judge'
 
 /**
  * The stored completions of an offline run; undefined for an online one.
@@ -94,11 +105,20 @@ export async function optimiseOnline(
     steps_per_generation: given.steps_per_generation || given.gradient_accumulation_steps,
   }
   const rewards = await openRewards(params, inputs.reward, context.warn)
-  checkRewards(rewards, params.reward_weights)
+  const judging = params.judge === undefined ? undefined : judgeSettings(params.judge, inputs.rubric)
+  const names = rewards.map(({ name }) => name)
+  checkRewards(judging === undefined ? names : [...names, judgeName], params.reward_weights)
   const rows = readScoredPrompts(inputs.prompts!, params)
+  if (judging !== undefined) checkReferences(judging.rubric, rows, inputs.prompts!)
   scheduleOf(rows.length, params)
 
   const policy = await loadPolicy(inputs, params, context)
+  if (judging !== undefined) {
+    const writer = judgingWriter(policy, inputs.judge_adapter)
+    rewards.push(judgeReward(judgeName, judging, writer))
+  }
+  // However they are written, sums of them are the same to the last bit.
+  rewards.sort((a, b) => (a.name < b.name ? -1 : 1))
   const prompts = encodePrompts(rows, policy.model, params.max_length, context)
   const schedule = scheduleOf(prompts.length, params)
   if (schedule.leftOut > 0) {
@@ -109,6 +129,20 @@ export async function optimiseOnline(
   const task = taskSettings(course, params)
   const setup = { stage: course.stage, policy, prompts, schedule, rewards, task }
   await trainOnline(sampler === undefined ? setup : { ...setup, sampler }, params, outputs, context)
+}
+
+/** The entering policy, or the model with an adapter of the judge's own. */
+function judgingWriter({ model, adapter }: Policy, own: string | undefined): LocalWriter {
+  const judge = own === undefined ? adapter : loadAdapter(own, model.config)
+  const parameters = enteringPolicy(model, judge)
+  const writer = writerOf(parameters, model.tokenizer)
+  return {
+    ...writer,
+    dispose() {
+      writer.dispose()
+      tf.dispose(parameters.adapter.tensors)
+    },
+  }
 }
 
 function scheduleOf(prompts: number, params: OnlineParams): RolloutSchedule {
