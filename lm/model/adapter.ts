@@ -34,13 +34,25 @@ export function freshAdapter(
 ): LoadedAdapter {
   // PEFT, too, writes the names that its word stood for.
   const isAll = typeof wanted.targets === 'string' && isAllLinear(wanted.targets)
-  const settings = isAll ? { ...wanted, targets: allTargets } : wanted
-  requireTargets(config, settings)
+  const named = isAll ? { ...wanted, targets: allTargets } : wanted
+  requireTargets(config, named)
+  const settings = withinDecoder(named, config)
   const modules = loraModules(config, settings)
   const matrices = initialMatrices(config, modules, seed)
   if (!settings.dora) return { settings, modules, matrices }
   const magnitudes = initialMagnitudes(modules, (module) => weights[`${module}.weight`]!)
   return { settings, modules, matrices: new Map([...matrices, ...magnitudes]) }
+}
+
+/** Beside a vision tower, whose projections go by the same names, a list of targets becomes a pattern that tells them apart. */
+function withinDecoder(settings: LoraSettings, { decoderPath }: DecoderConfig): LoraSettings {
+  if (decoderPath === 'model') return settings
+  const { targets, layers } = settings
+  // PEFT takes chosen layers with a list only.
+  if (typeof targets === 'string' || layers !== undefined) return { ...settings, decoderPath }
+  const literal = (name: string) => name.replaceAll('.', '\\.')
+  const pattern = `${literal(decoderPath)}\\.(?:.*\\.)?(?:${targets.map(literal).join('|')})`
+  return { ...settings, decoderPath, targets: pattern }
 }
 
 /** Reads a PEFT folder and checks that it fits the model. @throws LmFailure */

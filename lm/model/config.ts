@@ -43,6 +43,8 @@ export interface DecoderConfig {
   /** The output matrix is the embedding. */
   readonly tiedEmbeddings: boolean
   readonly maxPositions: number
+  /** Where the decoder lies among the modules of transformers: `model`, or `model.language_model` beside a vision tower. */
+  readonly decoderPath: string
 }
 
 /** The kinds of attention that occur in a decoder. */

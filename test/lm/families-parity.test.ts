@@ -3,12 +3,15 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
-import { type TensorData, writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
+import { openCheckpoint, readJsonObject } from '../../lm/checkpoint/folder.ts'
+import { writeAdapter } from '../../lm/checkpoint/peft.ts'
+import { fullMatch } from '../../lm/checkpoint/python-pattern.ts'
+import { openSafetensors, type TensorData, writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
 import { generate } from '../../lm/generate/generate.ts'
-import { loadAdapter } from '../../lm/model/adapter.ts'
+import { freshAdapter, loadAdapter } from '../../lm/model/adapter.ts'
 import { type AttentionKind, decoderConfig } from '../../lm/model/config.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
+import { plainLora } from '../../lm/model/lora.ts'
 import { loadModel } from '../../lm/model/model.ts'
 import { rotaryFrequencies } from '../../lm/model/rotary.ts'
 import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
@@ -209,5 +212,22 @@ describe('vision-language checkpoints', () => {
 
   it('say so alone', () => {
     expect(loadModel(referencePath('models/gemma3-text')).remark).toBeUndefined()
+  })
+
+  it('get fresh adapters that PEFT places on the text model, and not on the vision tower', () => {
+    const model = loadModel(referencePath('models/qwen2.5-vl'))
+    const wanted = { ...plainLora, r: 2, alpha: 4, targets: ['q_proj', 'mlp.gate_proj'] }
+    const { settings, matrices } = freshAdapter(model, wanted, 1)
+    const folder = join(scratch, 'adapter')
+    writeAdapter(folder, { settings, baseModel: '', tensors: matrices })
+    const { target_modules } = readJsonObject(join(folder, 'adapter_config.json'))
+    const isTarget = fullMatch(target_modules as string)
+    expect(isTarget('model.language_model.layers.1.mlp.gate_proj')).toBe(true)
+    expect(isTarget('model.language_model.layers.1.mlp.up_proj')).toBe(false)
+    expect(isTarget('model.visual.blocks.0.mlp.gate_proj')).toBe(false)
+    const written = openSafetensors(join(folder, 'adapter_model.safetensors')).names
+    expect(written).toHaveLength(8)
+    expect(written).toContain('base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight')
+    expect(loadAdapter(folder, model.config).matrices).toEqual(matrices)
   })
 })

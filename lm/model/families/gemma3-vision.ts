@@ -7,6 +7,10 @@ export const gemma3Vision: Family = {
   sees: true,
   read(whole) {
     const text = readGemma3(whole.object('text_config') ?? whole)
-    return { ...text, tiedEmbeddings: whole.flag('tie_word_embeddings', text.tiedEmbeddings) }
+    return {
+      ...text,
+      decoderPath: 'model.language_model',
+      tiedEmbeddings: whole.flag('tie_word_embeddings', text.tiedEmbeddings),
+    }
   },
 }

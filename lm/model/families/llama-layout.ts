@@ -64,5 +64,6 @@ export function readLlamaLayout(
     rotary: layout.rotary,
     tiedEmbeddings: fields.flag('tie_word_embeddings', layout.tiedEmbeddings),
     maxPositions: fields.count('max_position_embeddings', layout.maxPositions),
+    decoderPath: 'model',
   }
 }

@@ -23,6 +23,7 @@ export const qwen2Vision: Family = {
     return {
       ...base,
       biases: queryKeyValue,
+      decoderPath: 'model.language_model',
       tiedEmbeddings: base.tiedEmbeddings || whole.flag('tie_word_embeddings'),
       ...readSlidingLayers(fields, base.layers, 80),
     }
