@@ -24,7 +24,7 @@ export interface Model {
  */
 export function loadModel(folder: string): Model {
   const { config, checkpoint, nameOf, remark } = openTextModel(folder)
-  const tokenizer = loadTokenizer(folder)
+  const tokenizer = loadTokenizer(folder, { modelVocabularySize: config.vocabularySize })
   const weights: TensorMap = {}
   for (const [name, shape] of tensorShapes(config)) {
     const { data } = checkpoint.tensor(nameOf(name))

@@ -12,6 +12,8 @@ export interface TokenizerFiles {
   readonly json: Readonly<Record<string, unknown>>
   /** `tokenizer_config.json` */
   readonly config: Readonly<Record<string, unknown>>
+  /** `model_type` of `config.json`; undefined where there is none. */
+  readonly modelType: string | undefined
   /** The chat template. */
   readonly template: string | undefined
   /** End tokens that the model's own files name. */
@@ -29,7 +31,15 @@ export function readTokenizerFiles(path: string): TokenizerFiles {
   const file = join(path, 'tokenizer.json')
   const json = readJsonObject(file)
   const config = readOptional(path, 'tokenizer_config.json')
-  return { file, json, config, template: readChatTemplate(path, config), stopIds: configuredStops(path) }
+  const modelType = readOptional(path, 'config.json').model_type
+  return {
+    file,
+    json,
+    config,
+    modelType: typeof modelType === 'string' ? modelType : undefined,
+    template: readChatTemplate(path, config),
+    stopIds: configuredStops(path),
+  }
 }
 
 function readOptional(folder: string, name: string): Record<string, unknown> {

@@ -1,9 +1,11 @@
 /** @file The tokenizer of a Hugging Face folder, with its special tokens, chat template and stop tokens. */
 
-import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers'
 import { LmFailure } from '../failure.ts'
 import { ChatTemplate, type TemplateVariables } from './chat-template.ts'
 import type { Message } from './messages.ts'
+import { asAutoTokenizer, tokenText } from './tokenization/auto-tokenizer.ts'
+import { TokenizerFault } from './tokenization/fault.ts'
+import { TokenizerPipeline, type TokenSpan } from './tokenization/tokenizer-json.ts'
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.ts'
 
 export interface DecodeOptions {
@@ -29,6 +31,8 @@ export interface Tokenizer {
   readonly chatTemplate: string | undefined
   /** Special tokens in the text are recognised; nothing is added. */
   encode(text: string): number[]
+  /** The same tokens, each with its range of the text. */
+  encodeWithOffsets(text: string): TokenSpan[]
   /** Ids outside the vocabulary leave no text; `[]` gives `''`. */
   decode(ids: readonly number[], options?: DecodeOptions): string
   id(token: string): number | undefined
@@ -40,33 +44,48 @@ export interface Tokenizer {
   render(messages: readonly Message[], options?: { addGenerationPrompt?: boolean }): string
 }
 
+export interface LoadTokenizerOptions {
+  /**
+   * Tokens that the model has embeddings for. A tokenizer may know more (Gemma 3 1B's knows a token for images): a text
+   * that needs one of those cannot be encoded.
+   */
+  readonly modelVocabularySize?: number
+}
+
 /**
- * Loads the tokenizer of a model or tokenizer folder, or of a GGUF file. Throws `LmFailure`: those of
- * `readTokenizerFiles`, `unsupported-tokenizer`, `invalid-chat-template`.
+ * Loads the tokenizer of a model or tokenizer folder, or of a GGUF file, as `AutoTokenizer` of transformers 5 does.
+ * Throws `LmFailure`: those of `readTokenizerFiles`, `damaged-tokenizer`, `unsupported-tokenizer`,
+ * `invalid-chat-template`. Encoding throws `token-outside-model`.
  */
-export function loadTokenizer(folder: string): Tokenizer {
+export function loadTokenizer(
+  folder: string,
+  { modelVocabularySize = Number.POSITIVE_INFINITY }: LoadTokenizerOptions = {},
+): Tokenizer {
   const files = readTokenizerFiles(folder)
   const { config, template: source } = files
-  const core = construct(files)
-  const addedTokens = core.get_added_tokens_decoder()
-  const specialIds = new Set([...addedTokens].filter(([, token]) => token.special).map(([id]) => id))
-  let vocabularySize = 0
-  for (const id of core.get_vocab().values()) vocabularySize = Math.max(vocabularySize, id + 1)
+  const pipeline = construct(files)
+  const specialIds = new Set(pipeline.added.tokens.filter(({ special }) => special).map(({ id }) => id))
 
-  const idOf = (token: string | undefined) => (token === undefined ? undefined : core.token_to_id(token))
+  const idOf = (token: string | undefined) => (token === undefined ? undefined : pipeline.id(token))
   const bosToken = tokenText(config.bos_token)
   const eosToken = tokenText(config.eos_token)
   const padToken = tokenText(config.pad_token)
   const eosId = idOf(eosToken)
   const template = source === undefined ? undefined : new ChatTemplate(source)
   const variables: TemplateVariables = { bosToken, eosToken, padToken, unkToken: tokenText(config.unk_token) }
-  const cleanUp = config.clean_up_tokenization_spaces === true
 
-  const encode = (text: string): number[] => {
-    if (text === '') return []
-    // A character without a token and without `unk` comes back as undefined: it has no id to give.
-    return core.encode(text, { add_special_tokens: false }).ids.filter((id) => id !== undefined)
+  const checked = (ids: number[]): number[] => {
+    if (pipeline.size <= modelVocabularySize) return ids
+    const outside = ids.find((id) => id >= modelVocabularySize)
+    if (outside === undefined) return ids
+    throw new LmFailure({
+      code: 'token-outside-model',
+      message: `the text holds ${pipeline.token(outside)}, token ${outside}, but the model has ${modelVocabularySize} tokens`,
+      hint: "is the tokenizer another model's? If not, take the token out of the data",
+      file: folder,
+    })
   }
+  const encode = (text: string) => checked(pipeline.encode(text))
   const render: Tokenizer['render'] = (messages, { addGenerationPrompt = false } = {}) => {
     if (!template) {
       throw new LmFailure({
@@ -85,67 +104,40 @@ export function loadTokenizer(folder: string): Tokenizer {
 
   return {
     folder,
-    vocabularySize,
+    vocabularySize: pipeline.size,
     specialIds,
     bosId: idOf(bosToken),
     eosId,
     padId: idOf(padToken) ?? eosId ?? 0,
-    prefixIds: readPrefix(core),
+    prefixIds: checked([...pipeline.post.before]),
     stopIds: [...stopIds],
     endOfTurnId,
     chatTemplate: source,
     encode,
-    decode: (given, { skipSpecial = false } = {}) => {
-      const known = given.filter(
-        (id) => core.id_to_token(id) !== undefined && !(skipSpecial && specialIds.has(id)),
-      )
-      if (known.length === 0) return ''
-      return core.decode(known, { skip_special_tokens: false, clean_up_tokenization_spaces: cleanUp })
+    encodeWithOffsets: (text) => {
+      const spans = pipeline.encodeWithOffsets(text)
+      checked(spans.map(({ id }) => id))
+      return spans
     },
-    id: (token) => core.token_to_id(token),
-    token: (id) => core.id_to_token(id),
+    decode: (ids, { skipSpecial = false } = {}) => pipeline.decode(ids, skipSpecial),
+    id: (token) => pipeline.id(token),
+    token: (id) => pipeline.token(id),
     render,
   }
 }
 
-function construct({ file, json, config }: TokenizerFiles): HfTokenizer {
-  const parts = {
-    normalizer: null,
-    pre_tokenizer: null,
-    post_processor: null,
-    decoder: null,
-    added_tokens: [],
-  }
+function construct({ file, json, config, modelType }: TokenizerFiles): TokenizerPipeline {
   try {
-    return new HfTokenizer({ ...parts, ...json }, config)
+    return new TokenizerPipeline(asAutoTokenizer(json, config, modelType))
   } catch (error) {
+    if (!(error instanceof TokenizerFault)) throw error
     throw new LmFailure({
-      code: 'unsupported-tokenizer',
-      message: `${file} cannot be used: ${(error as Error).message}`,
+      code: error.code,
+      message: `${file} cannot be used: ${error.message}`,
+      ...(error.code === 'damaged-tokenizer' && { hint: 'take it anew from where the model came from' }),
       file,
     })
   }
-}
-
-/** `"</s>"` or `{ "content": "</s>", ... }`. */
-function tokenText(value: unknown): string | undefined {
-  if (typeof value === 'string') return value
-  if (
-    typeof value === 'object' &&
-    value !== null &&
-    'content' in value &&
-    typeof value.content === 'string'
-  ) {
-    return value.content
-  }
-  return undefined
-}
-
-function readPrefix(core: HfTokenizer): number[] {
-  const bare = core.encode('a', { add_special_tokens: false }).ids
-  const whole = core.encode('a', { add_special_tokens: true }).ids
-  const start = whole.findIndex((_, at) => bare.every((id, i) => whole[at + i] === id))
-  return whole.slice(0, Math.max(0, start))
 }
 
 /** The first special token that the template writes after an answer. */

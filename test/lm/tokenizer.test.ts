@@ -42,16 +42,14 @@ describe('a tokenizer', () => {
     expect(tokenizer.decode([1, 2], { skipSpecial: true })).toBe('')
   })
 
-  test('spaces before punctuation stay unless the folder asks for cleaning', () => {
+  test('spaces before punctuation stay, whatever the folder says, as transformers 5 keeps them for byte pairs', () => {
     const text = 'a . b , c'
-    const plain = loadTokenizer(writeTinyTokenizer(folder))
-    expect(plain.decode(plain.encode(text))).toBe(text)
     const cleaning = loadTokenizer(
       writeTinyTokenizer(folder, {
         files: { 'tokenizer_config.json': { clean_up_tokenization_spaces: true } },
       }),
     )
-    expect(cleaning.decode(cleaning.encode(text))).toBe('a. b, c')
+    expect(cleaning.decode(cleaning.encode(text))).toBe(text)
   })
 
   test('knows its size and tokens both ways', () => {

@@ -45,7 +45,7 @@ export function readGgufTokenizer(file: string): TokenizerFiles {
       pre_tokenizer: parts.preTokenizer,
       post_processor: addsBos ? bosBefore(bos, tokens.indexOf(bos)) : null,
       decoder: parts.decoder,
-      model: { type: 'BPE', vocab, ...parts.model },
+      model: { type: 'BPE', vocab, ...parts.model, merges: parts.model.merges.filter(isWithin(vocab)) },
     },
     config: {
       bos_token: bos,
@@ -55,16 +55,25 @@ export function readGgufTokenizer(file: string): TokenizerFiles {
       clean_up_tokenization_spaces: false,
       tokenizer_class: 'PreTrainedTokenizerFast',
     },
+    modelType: undefined,
     template: fields.text('tokenizer.chat_template'),
     stopIds: stops.filter((id) => id !== undefined),
   }
+}
+
+/** Tokens that are found as text are made by no merge. */
+function isWithin(vocabulary: Readonly<Record<string, number>>) {
+  return ([left, right]: readonly [string, string]) =>
+    [left, right, left + right].every((token) => Object.hasOwn(vocabulary, token))
 }
 
 interface Parts {
   readonly normalizer: object | null
   readonly preTokenizer: object | null
   readonly decoder: object
-  readonly model: object
+  readonly model: { readonly merges: readonly (readonly [string, string])[] } & Readonly<
+    Record<string, unknown>
+  >
   /** Where the file says nothing. */
   readonly addsBos: boolean
 }
