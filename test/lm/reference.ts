@@ -52,14 +52,6 @@ export interface RunReference<Batch> {
   readonly steps: StepReference<Batch>[]
 }
 
-export interface SftBatch {
-  readonly input_ids: number[][]
-  /** -100 where the token is not learned; unshifted. */
-  readonly labels: number[][]
-  /** Share of the micro-batch's learned tokens that the model would have written. */
-  readonly token_accuracy: number
-}
-
 export interface PolicyGradientBatch {
   readonly rows: {
     readonly prompt_ids: number[]

@@ -3,7 +3,7 @@
 adapters/<model>-<kind>  the adapter, saved by PEFT
 logits-adapters.json            per adapter: its model, and logits of one row at some tokens
 lora-modules.json        settings, and the modules that PEFT adapts with them, with rank and scale
-training/sft-adapters.json  per run: settings and TRL's log of each step
+training/sft-adapters.json  per run: settings and TRL's log as columns
 training/sft-<kind>/     the adapter after the last step
 """
 
@@ -13,14 +13,14 @@ import tempfile
 import warnings
 
 from make_models import PROJECTIONS, make_adapter
-from make_training import COMMON, TRAINING, RecordedSft, run, tokenizer
 from reference import ADAPTERS, FIXTURES, MODELS, write_json
+from trainers import COMMON, TRAINING, tokenizer, train
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
-from trl import SFTConfig
+from trl import SFTConfig, SFTTrainer
 
 ROW = [84, 265, 271, 258, 115, 101, 99, 282, 260]
 TOKENS = list(range(0, 300, 5))
@@ -133,19 +133,18 @@ def training(scratch):
     rows = [{'prompt': each[:-1], 'completion': each[-1:]} for each in messages]
     runs = {}
     for name, learning_rate in {'qwen2-dora': 1e-2, 'qwen2-rslora': 5e-3}.items():
-        args = SFTConfig(**{
-            **COMMON, 'output_dir': scratch, 'per_device_train_batch_size': 2, 'gradient_accumulation_steps': 2,
-            'num_train_epochs': 2, 'max_length': 64, 'packing': False, 'shuffle_dataset': False,
+        settings = {
+            'per_device_train_batch_size': 2, 'gradient_accumulation_steps': 2, 'num_train_epochs': 2, 'max_length': 64,
             'learning_rate': learning_rate, 'lr_scheduler_type': 'cosine', 'warmup_steps': 2, 'weight_decay': 0.05,
             'max_grad_norm': 1.0, 'completion_only_loss': True,
-        })
+        }
+        args = SFTConfig(**COMMON, output_dir=scratch, packing=False, shuffle_dataset=False, **settings)
         model = PeftModel.from_pretrained(base('qwen2'), ADAPTERS / name, is_trainable=True)
-        trainer = RecordedSft(model=model, processing_class=tokenizer(), args=args, train_dataset=Dataset.from_list(rows))
-        trainer.recorded = {}
-        result = run(trainer, trainer.recorded)
+        trainer = SFTTrainer(model=model, processing_class=tokenizer(), args=args, train_dataset=Dataset.from_list(rows))
+        log, _ = train(trainer)
         save(trainer.model, TRAINING / f'sft-{name}', 'qwen2')
-        assert len(result['steps']) == 10
-        runs[name] = {'settings': result['settings'], 'steps': [{'log': step['log']} for step in result['steps']]}
+        assert len(log['loss']) == 10
+        runs[name] = {'settings': settings, 'log': log}
     write_json(TRAINING / 'sft-adapters.json', runs, levels=4)
 
 

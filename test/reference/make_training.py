@@ -1,6 +1,5 @@
 """Real TRL trainers on the tiny Qwen2 checkpoint: what each optimiser step saw and what it logged.
 
-training/sft.json            SFT, completion-only and whole-sequence
 training/policy-gradient.json  GRPO and GSPO on stored completions
 training/*-rows.jsonl        the data in this project's formats; the trainers get the same in TRL's
 training/<run>/              the adapter after the last step, saved by PEFT
@@ -23,7 +22,7 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
-from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+from trl import GRPOConfig, GRPOTrainer
 
 TRAINING = FIXTURES / 'training'
 COMMON = {
@@ -35,7 +34,7 @@ COMMON = {
 SHOWN = (
     'per_device_train_batch_size', 'gradient_accumulation_steps', 'num_train_epochs', 'max_steps', 'learning_rate',
     'lr_scheduler_type', 'warmup_steps', 'weight_decay', 'max_grad_norm', 'adam_beta1', 'adam_beta2', 'adam_epsilon',
-    'max_length', 'completion_only_loss', 'beta', 'loss_type', 'num_generations',
+    'beta', 'loss_type', 'num_generations',
     'max_completion_length', 'steps_per_generation', 'num_iterations', 'epsilon', 'epsilon_high', 'scale_rewards',
     'importance_sampling_level', 'mask_truncated_completions', 'use_bias_correction_kl', 'temperature',
 )
@@ -88,21 +87,6 @@ class Recorded:
         return super().compute_loss(model, inputs, *args, **kwargs)
 
 
-class RecordedSft(Recorded, SFTTrainer):
-    def compute_loss(self, *args, **kwargs):
-        loss = super().compute_loss(*args, **kwargs)
-        # TRL logs the plain mean of these over a step's micro-batches, whatever their size.
-        self.recorded[self.state.global_step + 1][-1]['token_accuracy'] = self._metrics['train']['mean_token_accuracy'][-1]
-        return loss
-
-    def describe(self, inputs):
-        mask = inputs['attention_mask']
-        return {
-            'input_ids': [unpadded(row, real) for row, real in zip(inputs['input_ids'], mask)],
-            'labels': [unpadded(row, real) for row, real in zip(inputs['labels'], mask)],
-        }
-
-
 class RecordedGrpo(Recorded, GRPOTrainer):
     stored = {}
 
@@ -151,43 +135,6 @@ def write_rows(name, rows):
     TRAINING.mkdir(parents=True, exist_ok=True)
     text = ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
     (TRAINING / name).write_text(text, encoding='utf-8')
-
-
-# --- Supervised fine-tuning -----------------------------------------------------------------------------------------
-
-def sft(scratch):
-    """18 rows: one is longer than max_length (cut), one's prompt alone fills it (dropped). 17 rows in micro-batches of 2,
-    2 a step: each epoch ends in a micro-batch of one row that is a step of its own."""
-    sums = [(47, 38), (12, 5), (63, 9), (20, 71), (8, 8), (35, 16), (90, 4), (51, 27)]
-    rows = [{'prompt': user(f'What is {a} plus {b}?'), 'completion': assistant(f'Answer: {a + b}.')} for a, b in sums]
-    rows += [{'prompt': user(f'What is {a} minus {b}?'), 'completion': assistant(f'{a}-{b}={a - b}. Answer: {a - b}.')}
-             for a, b in sums[:6]]
-    rows.insert(3, {'prompt': user('Which word comes first: saw, glove or knife?'), 'completion': assistant('glove')})
-    rows.insert(7, {'prompt': user('Write a story.'), 'completion': assistant('A cat sat on the mat and watched the rain. ' * 3)})
-    rows.insert(10, {'prompt': user('Read this and wait. ' * 9), 'completion': assistant('Done.')})
-    rows.insert(12, {
-        'prompt': [{'role': 'system', 'content': 'Be short.'}] + user('Hi'), 'completion': assistant('Caf\u00e9 \U0001f600'),
-    })
-    assert len(rows) == 18
-    write_rows('sft-rows.jsonl', [{'messages': row['prompt'] + row['completion']} for row in rows])
-    shared = {
-        **COMMON, 'output_dir': scratch, 'per_device_train_batch_size': 2, 'gradient_accumulation_steps': 2,
-        'num_train_epochs': 2, 'max_length': 64, 'packing': False, 'shuffle_dataset': False,
-    }
-    runs = {}
-    for name, settings in {
-        'completion-only': {
-            'learning_rate': 2e-2, 'lr_scheduler_type': 'cosine', 'warmup_steps': 2, 'weight_decay': 0.01,
-            'max_grad_norm': 1.0, 'completion_only_loss': True,
-        },
-        'whole-sequence': {
-            'learning_rate': 1e-2, 'lr_scheduler_type': 'linear', 'warmup_steps': 0, 'weight_decay': 0.0,
-            'max_grad_norm': 1.0, 'completion_only_loss': False,
-        },
-    }.items():
-        trainer = trainer_of(RecordedSft, args=SFTConfig(**shared, **settings), train_dataset=Dataset.from_list(rows))
-        runs[name] = {'rows_kept': len(trainer.train_dataset), **run(trainer, trainer.recorded, TRAINING / f'sft-{name}')}
-    write_json(TRAINING / 'sft.json', runs, levels=4)
 
 
 # --- Policy gradients on stored completions -----------------------------------------------------------------------------
@@ -277,7 +224,6 @@ def policy_gradient(scratch):
 def main():
     warnings.filterwarnings('ignore')
     with tempfile.TemporaryDirectory() as scratch:
-        sft(scratch)
         policy_gradient(scratch)
 
 

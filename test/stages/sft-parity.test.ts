@@ -1,38 +1,241 @@
 /** @file Supervised fine-tuning on the very rows, settings and starting adapter that TRL's trainer was given. */
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { loadTokenizer, type Tokenizer } from '../../lm/text/tokenizer.ts'
+import { bestFitDecreasing, wrap } from '../../lm/training/packing.ts'
 import sft from '../../stages/sft/index.ts'
-import { type RunReference, readReference, referencePath, type SftBatch } from '../lm/reference.ts'
+import { readSequences } from '../../stages/sft/rows.ts'
+import { interleave } from '../../stages/training/mix.ts'
+import { readReference, referencePath } from '../lm/reference.ts'
 import { runStage } from './run-stage.ts'
-import { logOf, policy } from './training-runs.ts'
+import { type LogRow, logOf, policy, sum } from './training-runs.ts'
 import { adapterDifference, expectRelative, trainingParams } from './trl-runs.ts'
 
-describe('sft against TRL', () => {
-  const runs = readReference<Record<string, RunReference<SftBatch>>>('training/sft.json')
+type Columns = Readonly<Record<string, number[]>>
 
-  it.each(Object.keys(runs))('%s: every step, and the adapter after the last', async (name) => {
-    const { settings, steps } = runs[name]!
-    const run = await runStage(
-      sft,
-      { ...policy, data: { rows: referencePath('training/sft-rows.jsonl') } },
-      { ...trainingParams(settings), train_on_prompt: settings.completion_only_loss === false },
+interface RowReference {
+  readonly input_ids: number[]
+  /** -100 where the token is not learned; absent where TRL drops the row from completion-only training. */
+  readonly labels?: number[]
+}
+
+interface SftRun {
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly log: Columns
+  /** What TRL would log of each micro-batch alone, by step. */
+  readonly micro: { readonly mean_token_accuracy: number[][]; readonly entropy: number[][] }
+  readonly evaluations?: Columns
+  readonly best_step?: number
+}
+
+interface SftReference {
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly validation: { readonly patience: number; readonly threshold: number; readonly eval_steps: number }
+  /** ChatML with the assistant's part marked. */
+  readonly template: string
+  readonly rows: RowReference[]
+  readonly turns: Required<RowReference>[]
+  readonly runs: Readonly<Record<string, SftRun>>
+}
+
+const reference = readReference<SftReference>('training/sft.json')
+const file = (name: string) => referencePath(`training/sft-${name}.jsonl`)
+const data = { first: file('rows'), more: file('more-rows') }
+
+function settingsOf(name: string): Readonly<Record<string, unknown>> {
+  return { ...reference.settings, ...reference.runs[name]!.settings }
+}
+
+function fineTune(name: string, changed: object = {}, inputs: object = {}) {
+  const settings = settingsOf(name)
+  return runStage(
+    sft,
+    { ...policy, data, ...inputs },
+    {
+      ...trainingParams(settings),
+      train_on_prompt: settings.completion_only_loss === false && settings.assistant_only_loss !== true,
+      loss_type: settings.loss_type ?? 'nll',
+      ...changed,
+    },
+  )
+}
+
+/** The rows that a run learns, in order. */
+function learnedRows(name: string): RowReference[] {
+  if (name === 'assistant-only') return reference.turns
+  if (settingsOf(name).completion_only_loss === false) return reference.rows
+  return reference.rows.filter(({ labels }) => labels !== undefined)
+}
+
+/** Counted tokens of each micro-batch, by step. */
+function countsOf(name: string): number[][] {
+  const settings = settingsOf(name)
+  const size = settings.per_device_train_batch_size as number
+  const accumulation = settings.gradient_accumulation_steps as number
+  const counts = learnedRows(name).map(({ input_ids, labels }) => {
+    const targets = (name === 'whole-sequence' ? input_ids : labels!).slice(1)
+    return targets.filter((label) => label !== -100).length
+  })
+  const split = (values: readonly number[], by: number) =>
+    Array.from({ length: Math.ceil(values.length / by) }, (_, index) =>
+      values.slice(index * by, (index + 1) * by),
+    )
+  const epoch = split(split(counts, size).map(sum), accumulation)
+  const steps = reference.runs[name]!.log.loss!.length
+  return Array.from({ length: steps }, (_, step) => epoch[step % epoch.length]!)
+}
+
+/** Some times what two right implementations differ by in float32. */
+const tolerance = 2e-6
+const normTolerance = 5e-6
+
+function expectAgreement(name: string, log: readonly LogRow[]) {
+  const { log: theirs, micro } = reference.runs[name]!
+  const counts = countsOf(name)
+  expect(log).toHaveLength(theirs.loss!.length)
+  log.forEach((row, index) => {
+    const at = `at step ${index + 1}`
+    expectRelative(row.loss, theirs.loss![index], tolerance, `loss ${at}`)
+    expectRelative(row.grad_norm, theirs.grad_norm![index], normTolerance, `grad_norm ${at}`)
+    // The fixture holds nine digits.
+    expectRelative(row.learning_rate, theirs.learning_rate![index], 1e-8, `learning_rate ${at}`)
+    expectRelative(row.epoch, theirs.epoch![index], 1e-8, `epoch ${at}`)
+    expect(row.num_tokens).toBe(theirs.num_tokens![index])
+    for (const column of ['mean_token_accuracy', 'entropy'] as const) {
+      const means = micro[column][index]!
+      const tokens = counts[index]!
+      // TRL logs the plain mean over micro-batches, we weigh by tokens.
+      expectRelative(sum(means) / means.length, theirs[column]![index], 1e-7, `TRL's ${column} ${at}`)
+      const weighted = sum(means.map((mean, each) => mean * tokens[each]!)) / sum(tokens)
+      expectRelative(row[column], weighted, tolerance, `${column} ${at}`)
+    }
+  })
+}
+
+describe('the rows', () => {
+  let tokenizer: Tokenizer
+  beforeAll(() => {
+    tokenizer = loadTokenizer(policy.model)
+  })
+
+  const read = (trainOnPrompt: boolean) =>
+    Object.values(data).map((rows) =>
+      readSequences(rows, tokenizer, { maxLength: 64, trainOnPrompt, emphasis: undefined }),
+    )
+
+  it('have the same token ids and labels, one row cut and one dropped', () => {
+    const sets = read(false)
+    const ours = sets.flatMap(({ sequences }) => sequences)
+    expect(sum(sets.map(({ dropped }) => dropped))).toBe(1)
+    expect(
+      ours.map(({ ids, weights }) => ({
+        input_ids: ids,
+        labels: ids.map((id, position) => (weights[position] === 0 ? -100 : id)),
+      })),
+    ).toEqual(learnedRows('completion-only'))
+    expect(Math.max(...ours.map(({ ids }) => ids.length))).toBe(64)
+  })
+
+  it('are all kept where the whole sequence is learned', () => {
+    const ours = read(true).flatMap(({ sequences }) => sequences)
+    expect(ours.map(({ ids }) => ids)).toEqual(reference.rows.map(({ input_ids }) => input_ids))
+    expect(ours.every(({ weights }) => Array.from(weights).every((weight) => weight === 1))).toBe(true)
+  })
+})
+
+const single = ['completion-only', 'whole-sequence', 'constant-rate', 'minimum-rate', 'dft']
+
+describe('20 updates', () => {
+  it.each(single)('%s: every column', async (name) => {
+    const run = await fineTune(name)
+    const log = logOf(run)
+    expect(log).toHaveLength(20)
+    expectAgreement(name, log)
+    if (name === 'completion-only' || name === 'whole-sequence') {
+      const theirs = referencePath(`training/sft-${name}`)
+      expect(adapterDifference(run.outputs.adapter!, theirs)).toBeLessThan(5e-6)
+    }
+  })
+
+  it('differ by more than is allowed where the weight decay is 0.01 too small', async () => {
+    const log = logOf(await fineTune('completion-only', { weight_decay: 0 }))
+    const { loss, grad_norm: norm } = reference.runs['completion-only']!.log
+    for (const [column, theirs] of [
+      ['loss', loss!],
+      ['grad_norm', norm!],
+    ] as const) {
+      const difference = Math.abs(log.at(-1)![column]! / theirs.at(-1)! - 1)
+      expect(difference, column).toBeGreaterThan(4 * normTolerance)
+    }
+  })
+})
+
+describe('validation', () => {
+  it('validated: held-out means, the best adapter, and where patience ends', async () => {
+    const { evaluations, best_step: best } = reference.runs.validated!
+    const { patience, threshold, eval_steps } = reference.validation
+    const run = await fineTune(
+      'validated',
+      {
+        eval_steps,
+        eval_on_start: true,
+        keep_best: true,
+        early_stopping_patience: patience,
+        early_stopping_threshold: threshold,
+      },
+      { validation: file('held-out') },
     )
     const log = logOf(run)
-    expect(log).toHaveLength(steps.length)
-    log.forEach((row, index) => {
-      const { log: theirs, batches } = steps[index]!
-      expectRelative(row.loss, theirs.loss, 5e-6, `loss at step ${index + 1}`)
-      expectRelative(row.grad_norm, theirs.grad_norm, 5e-6, `grad_norm at step ${index + 1}`)
-      expectRelative(row.learning_rate, theirs.learning_rate, 1e-7, `learning_rate at step ${index + 1}`)
-      expect(row.epoch).toBeCloseTo(theirs.epoch!, 3)
-      // TRL logs the plain mean over micro-batches, we weigh by tokens.
-      const counts = batches!.map(
-        ({ labels }) => labels.flatMap((ids) => ids.slice(1)).filter((id) => id !== -100).length,
-      )
-      const correct = batches!.map(({ token_accuracy }, micro) => token_accuracy * counts[micro]!)
-      const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
-      expect(row.mean_token_accuracy).toBeCloseTo(sum(correct) / sum(counts), 6)
+    expectAgreement(
+      'validated',
+      log.filter((row) => 'loss' in row),
+    )
+    const ours = log.filter((row) => 'eval_loss' in row)
+    expect(ours.map(({ step }) => step)).toEqual(evaluations!.step)
+    ours.forEach((row, index) => {
+      for (const column of ['eval_loss', 'eval_mean_token_accuracy', 'eval_entropy']) {
+        expectRelative(row[column], evaluations![column]![index], tolerance, `${column} ${index}`)
+      }
     })
-    const theirs = referencePath(`training/sft-${name}`)
-    expect(adapterDifference(run.outputs.adapter!, theirs)).toBeLessThan(2e-5)
+    expect(best).toBe(6)
+    const theirs = referencePath('training/sft-validated')
+    expect(adapterDifference(run.outputs.adapter!, theirs)).toBeLessThan(5e-6)
   })
+})
+
+describe('rows put together', () => {
+  interface Assignments {
+    readonly capacity: number
+    readonly lengths: number[]
+    readonly bfd: number[][]
+    /** Rows of [document, tokens of it]. */
+    readonly wrapped: [number, number][][]
+    /** [set, row] in turn. */
+    readonly interleaved: {
+      readonly sizes: number[]
+      readonly first_exhausted: [number, number][]
+      readonly all_exhausted: [number, number][]
+    }
+  }
+  const { capacity, lengths, bfd, wrapped, interleaved } = readReference<Assignments>('sft-packing.json')
+
+  it('by best fit are those that `pack_dataset` puts together', () => {
+    expect(bestFitDecreasing(lengths, capacity)).toEqual(bfd)
+  })
+
+  it('by wrapping are cut where it cuts them', () => {
+    const ours = wrap(lengths, capacity).map((row) =>
+      row.map(({ document, start, end }) => [document, end - start]),
+    )
+    expect(ours).toEqual(wrapped)
+  })
+
+  it.each(['first_exhausted', 'all_exhausted'] as const)(
+    'in turn are those of `interleave_datasets` for the same draws, %s',
+    (strategy) => {
+      const order = interleaved[strategy]
+      const draws = order.map(([set]) => set)
+      const ours = interleave(interleaved.sizes, () => draws.shift()!, strategy)
+      expect(ours.map(({ set, row }) => [set, row])).toEqual(order)
+    },
+  )
 })

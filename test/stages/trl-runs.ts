@@ -6,15 +6,17 @@ import { largestDifference } from '../lm/reference.ts'
 /** TRL's settings under our stages' names. */
 export function trainingParams(settings: Readonly<Record<string, unknown>>) {
   const number = (name: string) => settings[name] as number
+  const schedule = settings.lr_scheduler_type as string
+  const minimum = settings.lr_scheduler_kwargs as { readonly min_lr_rate: number } | undefined
   return {
     epochs: number('num_train_epochs'),
     max_steps: Math.max(0, number('max_steps')),
     batch_size: number('per_device_train_batch_size'),
     gradient_accumulation_steps: number('gradient_accumulation_steps'),
     learning_rate: number('learning_rate'),
-    lr_scheduler: settings.lr_scheduler_type as 'linear' | 'cosine' | 'constant',
+    lr_scheduler: schedule.split('_')[0] as 'linear' | 'cosine' | 'constant',
     warmup: number('warmup_steps'),
-    min_lr_ratio: 0,
+    min_lr_ratio: minimum?.min_lr_rate ?? 0,
     weight_decay: number('weight_decay'),
     max_grad_norm: number('max_grad_norm'),
     max_length: number('max_length'),
