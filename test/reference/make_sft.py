@@ -3,7 +3,8 @@
 training/sft-rows.jsonl, sft-more-rows.jsonl  the rows, in this project's format; `sft-turns.jsonl`: several turns each
 training/sft-held-out.jsonl                   rows that `validated` measures, in one batch
 training/sft.json   `rows`: token ids and labels as TRL made them, no labels where it dropped the row; `turns` likewise;
-                    `runs`: settings, TRL's log as columns, and each step's micro-batches' own means
+                    `runs`: settings, TRL's log as columns, and each step's micro-batches' own means;
+                    `families`: five updates of each
 training/sft-<run>/ the adapter after the last step
 sft-packing.json    which rows `pack_dataset` puts together, and which `interleave_datasets` takes in turn
 """
@@ -48,6 +49,9 @@ VALIDATION = {
     'save_strategy': 'steps', 'save_steps': 2, 'load_best_model_at_end': True, 'metric_for_best_model': 'eval_loss',
 }
 PATIENCE, THRESHOLD = 3, 0.05
+# Every token counts, so that windows of attention show.
+FAMILY_SETTINGS = {'completion_only_loss': False, 'max_steps': 5, 'learning_rate': 1e-2}
+FAMILIES = ['llama', 'llama3', 'mistral', 'qwen3', 'gemma3-text']
 
 # ChatML, with the assistant's part marked.
 TEMPLATE = (
@@ -117,7 +121,7 @@ def messages_of(rows):
     return [{'messages': each['prompt'] + each['completion']} for each in rows]
 
 
-def trained(name, settings, rows, held_out, scratch):
+def trained(name, settings, rows, held_out, scratch, model='qwen2'):
     processing = tokenizer()
     extra, callbacks = {}, []
     if name == 'assistant-only':
@@ -126,7 +130,7 @@ def trained(name, settings, rows, held_out, scratch):
         extra = {**VALIDATION, 'output_dir': f'{scratch}/validated'}
         callbacks = [EarlyStoppingCallback(PATIENCE, THRESHOLD)]
     trainer = RecordedTrainer(
-        model=policy(), processing_class=processing, callbacks=callbacks,
+        model=policy(model), processing_class=processing, callbacks=callbacks,
         args=SFTConfig(**{
             **COMMON, 'output_dir': scratch, 'packing': False, 'shuffle_dataset': False, **SETTINGS, **settings, **extra,
         }),
@@ -183,6 +187,9 @@ def main():
             seen[name] = trainer.seen[:len(trainer.train_dataset)]
             if name in ('completion-only', 'whole-sequence', 'validated'):
                 save_adapter(trainer, TRAINING / f'sft-{name}')
+        families = {
+            family: trained(family, FAMILY_SETTINGS, first, held_out, scratch, family)[1]['log'] for family in FAMILIES
+        }
     assert [len(run['log']['loss']) for run in runs.values()][:-1] == [20] * 5 + [12]
     kept = {tuple(each['input_ids']): each for each in seen['completion-only']}
     assert len(seen['whole-sequence']) == 40 and len(seen['completion-only']) == 39
@@ -193,6 +200,7 @@ def main():
         'rows': [kept.get(tuple(each['input_ids']), {'input_ids': each['input_ids']}) for each in seen['whole-sequence']],
         'turns': seen['assistant-only'],
         'runs': runs,
+        'families': {'settings': FAMILY_SETTINGS, 'logs': families},
     }, levels=4)
     packing()
 

@@ -28,9 +28,9 @@ def tokenizer():
     return PreTrainedTokenizerFast.from_pretrained(MODELS / 'qwen2')
 
 
-def policy():
-    model = AutoModelForCausalLM.from_pretrained(MODELS / 'qwen2', dtype=torch.float32)
-    return PeftModel.from_pretrained(model, ADAPTERS / 'qwen2', is_trainable=True)
+def policy(name='qwen2'):
+    model = AutoModelForCausalLM.from_pretrained(MODELS / name, dtype=torch.float32)
+    return PeftModel.from_pretrained(model, ADAPTERS / name, is_trainable=True)
 
 
 def unpadded(values, mask):

@@ -35,6 +35,10 @@ interface SftReference {
   readonly rows: RowReference[]
   readonly turns: Required<RowReference>[]
   readonly runs: Readonly<Record<string, SftRun>>
+  readonly families: {
+    readonly settings: Readonly<Record<string, unknown>>
+    readonly logs: Readonly<Record<string, Columns>>
+  }
 }
 
 const reference = readReference<SftReference>('training/sft.json')
@@ -166,6 +170,28 @@ describe('20 updates', () => {
       const difference = Math.abs(log.at(-1)![column]! / theirs.at(-1)! - 1)
       expect(difference, column).toBeGreaterThan(4 * normTolerance)
     }
+  })
+})
+
+describe('five updates of each family', () => {
+  const { settings, logs } = reference.families
+
+  it.each(Object.entries(logs))('%s', async (family, theirs) => {
+    const run = await runStage(
+      sft,
+      {
+        model: referencePath(`models/${family}`),
+        adapter: referencePath(`adapters/${family}`),
+        data: { first: data.first },
+      },
+      { ...trainingParams({ ...reference.settings, ...settings }), train_on_prompt: true },
+    )
+    const log = logOf(run)
+    expect(log).toHaveLength(5)
+    log.forEach((row, index) => {
+      expectRelative(row.loss, theirs.loss![index], tolerance, `loss at step ${index + 1}`)
+      expectRelative(row.grad_norm, theirs.grad_norm![index], normTolerance, `grad_norm at step ${index + 1}`)
+    })
   })
 })
 
