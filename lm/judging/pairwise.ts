@@ -62,6 +62,32 @@ export function winRate(winners: readonly (Winner | null)[]): WinRate {
   }
 }
 
+export interface OrderDiagnostics {
+  /** Share of the pairs on whose better reply both orders agree. */
+  readonly agreement: number
+  /** Share of the pairs of which both orders prefer what they show at the same place. */
+  readonly followsPlace: number
+  /** How often the reply shown first is preferred, a tie as half; 0.5 without position bias. */
+  readonly firstPreferred: number
+}
+
+/** Over the pairs whose two verdicts could be read; undefined without any. */
+export function orderDiagnostics(verdicts: readonly PairVerdict[]): OrderDiagnostics | undefined {
+  const read = verdicts.flatMap(({ forward, swapped }) =>
+    forward === null || swapped === null
+      ? []
+      : [{ forward: Math.sign(forward - 0.5), swapped: Math.sign(swapped - 0.5) }],
+  )
+  if (read.length === 0) return undefined
+  const mean = (of: (pair: (typeof read)[number]) => number) =>
+    read.reduce((sum, pair) => sum + of(pair), 0) / read.length
+  return {
+    agreement: mean(({ forward, swapped }) => (forward * swapped > 0 ? 1 : 0)),
+    followsPlace: mean(({ forward, swapped }) => (forward * swapped < 0 ? 1 : 0)),
+    firstPreferred: mean(({ forward, swapped }) => 0.5 + (forward - swapped) / 4),
+  }
+}
+
 export type Pairing = 'round-robin' | 'against-first'
 
 /** Which of a prompt's replies are compared: each pair once, or the first with each other one. */

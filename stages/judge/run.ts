@@ -5,9 +5,10 @@ import { type JudgedCandidate, type JudgedRow, readResponses } from '../../lm/te
 import { chooseWriter } from '../sampling/choose-writer.ts'
 import { checkSettings, type JudgeSettings } from './ask-judge.ts'
 import { chooseRubric } from './choose-rubric.ts'
-import type { ComparedReplies } from './compare-replies.ts'
+import { judgeDiagnostics } from './diagnostics.ts'
 import type stage from './index.ts'
 import { rankRows, scoreRows } from './judge-rows.ts'
+import { judgeLabels, readLabels } from './labelled.ts'
 import { checkReferences } from './questions.ts'
 import { reservoirSample } from './reservoir.ts'
 
@@ -22,8 +23,9 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
   checkSettings(settings)
   const rows = readResponses(inputs.responses)
   checkReferences(rubric, rows, inputs.responses)
+  const labels = inputs.labels === undefined ? undefined : readLabels(inputs.labels, settings)
   const writer = await chooseWriter(inputs, params.endpoint, context)
-  const { replies, scored, compared } =
+  const verdicts =
     rubric.mode === 'pairwise'
       ? await rankRows(writer, rows, settings, params.pairing, context)
       : await scoreRows(writer, rows, settings, context)
@@ -33,7 +35,7 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
       ({ text, source, token_ids, logps, finished }, each): JudgedCandidate => ({
         response: text,
         ...(source !== undefined && { source }),
-        ...replies[index]![each]!,
+        ...verdicts.replies[index]![each]!,
         ...(token_ids !== undefined && { token_ids }),
         ...(logps !== undefined && { logps }),
         ...(finished !== undefined && { finished }),
@@ -49,19 +51,25 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
   )
   writeLines(outputs.samples, sampleCandidates(judged, params.samples, params.seed))
 
-  const votes = [...scored.flatMap(({ votes }) => votes), ...compared.flatMap(verdictsOf)]
-  const unread = votes.filter((vote) => vote === null).length
-  const valid = judged.filter(hasValidPair).length
-  const what = rubric.mode === 'pairwise' ? `${compared.length} pairs` : `${scored.length} different replies`
-  context.log(`${votes.length} verdicts on ${what}, ${unread} without a score`)
-  if (unread * 2 > votes.length) context.warn(`${unread} of ${votes.length} verdicts carry no score`)
-  if (valid < judged.length)
-    context.log(`${judged.length - valid} prompts have fewer than two scored candidates`)
-}
+  const values = {
+    ...judgeDiagnostics(judged, verdicts, rubric, params.own_source),
+    ...(labels !== undefined && (await judgeLabels(writer, labels, settings, context))),
+  }
+  writeFileSync(outputs.diagnostics, `${JSON.stringify({ stage: 'judge', values }, null, 2)}\n`)
 
-/** Of both orders; none where the replies read the same. */
-function verdictsOf({ outputs, forward, swapped }: ComparedReplies): readonly (number | null)[] {
-  return outputs.length === 0 ? [] : [forward, swapped]
+  const { scored, compared } = verdicts
+  const valid = judged.filter(hasValidPair).length
+  const unread = Math.round((values.unread_share ?? 0) * values.verdicts)
+  const what = rubric.mode === 'pairwise' ? `${compared.length} pairs` : `${scored.length} different replies`
+  context.log(`${values.verdicts} verdicts on ${what}, ${unread} without a score`)
+  if (unread * 2 > values.verdicts) context.warn(`${unread} of ${values.verdicts} verdicts carry no score`)
+  if (valid < judged.length) {
+    context.log(`${judged.length - valid} prompts have fewer than two scored candidates`)
+  }
+  const accuracy = values['labels/accuracy']
+  if (accuracy !== undefined) {
+    context.log(`right on ${(100 * accuracy).toFixed(1)}% of ${values['labels/pairs']} labelled pairs`)
+  }
 }
 
 function hasValidPair({ candidates }: JudgedRow): boolean {

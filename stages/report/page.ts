@@ -21,7 +21,7 @@ export function renderPage(data: ReportData, options: PageOptions): string {
   const sections: readonly (readonly [id: string, name: string, content: Markup])[] = [
     ['quality', 'Before and after', qualitySection(data.measured, data.before)],
     ['training', 'Training', trainingSection(data.logs)],
-    ['judging', 'Verdicts', judgingSection(data.judged, data.weights)],
+    ['judging', 'Verdicts', judgingSection(data.judged, data.weights, data.judges)],
     ['samples', 'Samples', samplesSection(data.samples, options.sampleLimit)],
     ['counters', 'Counters', countersSection(data.counters)],
   ]

@@ -11,6 +11,8 @@ export interface TrainingLog {
 
 export interface MetricsFile {
   readonly label: string
+  /** That measured. */
+  readonly stage?: string
   readonly values: Readonly<Record<string, number>>
 }
 
@@ -34,6 +36,8 @@ export interface ReportData {
   readonly measured: readonly MetricsFile[]
   /** Label of the metrics that the others are compared with. */
   readonly before: string | undefined
+  /** How the judges judged. */
+  readonly judges: readonly MetricsFile[]
   /** Metrics of any other kind: counters. */
   readonly counters: readonly MetricsFile[]
   readonly judged: readonly PromptView[] | undefined
@@ -76,8 +80,8 @@ function promptView(row: Row): PromptView {
 async function readMetrics(paths: Readonly<Record<string, string>>): Promise<MetricsFile[]> {
   return await Promise.all(
     Object.entries(paths).map(async ([label, path]) => {
-      const { values } = JSON.parse(await readFile(path, 'utf8')) as { values: Record<string, number> }
-      return { label, values }
+      const { stage, values } = JSON.parse(await readFile(path, 'utf8')) as Omit<MetricsFile, 'label'>
+      return { label, values, ...(stage !== undefined && { stage }) }
     }),
   )
 }
@@ -127,7 +131,8 @@ export async function readReportData(
     ),
     measured: [...first, ...rest],
     before,
-    counters: metrics.filter((file) => file.values.exact_match === undefined),
+    judges: metrics.filter(({ stage }) => stage === 'judge'),
+    counters: metrics.filter(({ stage, values }) => values.exact_match === undefined && stage !== 'judge'),
     judged,
     samples: shownPrompts(await readPrompts(inputs.samples), judged),
     weights:

@@ -1,6 +1,6 @@
 /** @file What comparisons come to. */
 import { wilsonInterval } from '../../lm/evaluation/wilson.ts'
-import { type PairVerdict, winRate } from '../../lm/judging/pairwise.ts'
+import { orderDiagnostics, type PairVerdict, winRate } from '../../lm/judging/pairwise.ts'
 
 /** Replies are of like length where the longer has at most so many times the words of the shorter. */
 const likeLength = 1.25
@@ -20,18 +20,16 @@ export function winRateMetrics(
   if (Number.isNaN(rate)) return undefined
   const interval = wilsonInterval(rate, counts.wins + counts.ties + counts.losses)
   const asked = verdicts.filter((_, index) => pairs[index]!.a !== pairs[index]!.b)
-  const read = asked.flatMap(({ forward, swapped }) =>
-    forward === null || swapped === null ? [] : [{ forward, swapped }],
-  )
+  const orders = orderDiagnostics(asked)
   const like = winRate(verdicts.flatMap(({ winner }, index) => (areAlike(pairs[index]!) ? [winner] : [])))
   return {
     win_rate: rate,
     win_rate_low: interval.low,
     win_rate_high: interval.high,
     ...counts,
-    ...(read.length > 0 && {
-      agreement: mean(read.map(({ forward, swapped }) => ((forward - 0.5) * (swapped - 0.5) > 0 ? 1 : 0))),
-      first_preferred: mean(read.flatMap(({ forward, swapped }) => [step(forward), step(1 - swapped)])),
+    ...(orders !== undefined && {
+      agreement: orders.agreement,
+      first_preferred: orders.firstPreferred,
     }),
     'mean_words/a': mean(pairs.map(({ a }) => words(a))),
     'mean_words/b': mean(pairs.map(({ b }) => words(b))),
@@ -43,11 +41,6 @@ export function winRateMetrics(
 function areAlike({ a, b }: { readonly a: string; readonly b: string }): boolean {
   const [shorter, longer] = [words(a), words(b)].sort((one, other) => one - other) as [number, number]
   return longer <= shorter * likeLength
-}
-
-/** A preference as a choice: 1, 0.5 or 0. */
-function step(preference: number): number {
-  return preference > 0.5 ? 1 : preference < 0.5 ? 0 : 0.5
 }
 
 function words(text: string): number {

@@ -1,13 +1,14 @@
 /** @file What the report shows, and that nothing in it can break out of its place. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { correlation } from '../../lm/evaluation/correlation.ts'
 import { countBins } from '../../stages/report/charts/histogram.ts'
 import { linearScale, ticks } from '../../stages/report/charts/scale.ts'
 import { smooth } from '../../stages/report/charts/smooth.ts'
 import { formatNumber, formatPoints } from '../../stages/report/format.ts'
 import { escapeText, html } from '../../stages/report/html.ts'
 import report from '../../stages/report/index.ts'
-import { correlation, judgeDiagnostics } from '../../stages/report/sections/judging.ts'
+import { judgeDiagnostics } from '../../stages/report/sections/judging.ts'
 import { failureOf, runStage, temporaryFile } from './run-stage.ts'
 
 function metricsFile(values: Readonly<Record<string, number>>, stage = 'evaluate'): string {

@@ -1,8 +1,10 @@
 /** @file What the judge gave: scores, how sure it was, whether it rewards mere length, and the weights made of it. */
+import { correlation } from '../../../lm/evaluation/correlation.ts'
 import { histogram } from '../charts/histogram.ts'
 import { formatNumber, formatPercent } from '../format.ts'
 import { html, type Markup, nothing } from '../html.ts'
-import type { CandidateView, PromptView } from '../report-data.ts'
+import type { CandidateView, MetricsFile, PromptView } from '../report-data.ts'
+import { metricsTables } from './counters.ts'
 
 type Scored = CandidateView & { readonly score: number }
 
@@ -12,21 +14,6 @@ function isScored(candidate: CandidateView): candidate is Scored {
 
 function mean(values: readonly number[]): number {
   return values.length === 0 ? Number.NaN : values.reduce((sum, value) => sum + value, 0) / values.length
-}
-
-/** Pearson's correlation of pairs; NaN where either side does not vary. */
-export function correlation(pairs: readonly (readonly [number, number])[]): number {
-  const meanX = mean(pairs.map(([x]) => x))
-  const meanY = mean(pairs.map(([, y]) => y))
-  let xy = 0
-  let xx = 0
-  let yy = 0
-  for (const [x, y] of pairs) {
-    xy += (x - meanX) * (y - meanY)
-    xx += (x - meanX) ** 2
-    yy += (y - meanY) ** 2
-  }
-  return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
 }
 
 export interface JudgeDiagnostics {
@@ -164,13 +151,21 @@ function weightChart(weights: readonly (readonly number[])[]): Markup {
   })
 }
 
+/** The chart shows it better. */
+function withoutHistogram(file: MetricsFile): MetricsFile {
+  const values = Object.entries(file.values).filter(([name]) => !name.startsWith('histogram/'))
+  return { ...file, values: Object.fromEntries(values) }
+}
+
 export function judgingSection(
   judged: readonly PromptView[] | undefined,
   weights: readonly (readonly number[])[] | undefined,
+  judges: readonly MetricsFile[],
 ): Markup {
-  if (judged === undefined && weights === undefined) return nothing
+  if (judged === undefined && weights === undefined && judges.length === 0) return nothing
   return html`<section id="judging"><h2>The judge's verdicts</h2>
 ${judged && facts(judged)}
 <div class="charts">${judged && [scoreChart(judged), gapChart(judged)]}${weights && weightChart(weights)}</div>
+${judges.length > 0 && metricsTables(judges.map(withoutHistogram))}
 </section>`
 }

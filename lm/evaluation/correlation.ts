@@ -1,0 +1,34 @@
+/** @file Correlation of pairs of numbers. */
+
+type Pairs = readonly (readonly [number, number])[]
+
+/** Pearson's; NaN where either side does not vary. */
+export function correlation(pairs: Pairs): number {
+  const mean = (side: 0 | 1) => pairs.reduce((sum, pair) => sum + pair[side], 0) / pairs.length
+  const [meanX, meanY] = [mean(0), mean(1)]
+  let [xy, xx, yy] = [0, 0, 0]
+  for (const [x, y] of pairs) {
+    xy += (x - meanX) * (y - meanY)
+    xx += (x - meanX) ** 2
+    yy += (y - meanY) ** 2
+  }
+  return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
+}
+
+/** Spearman's: Pearson's of the ranks, equal numbers sharing the mean of theirs. */
+export function rankCorrelation(pairs: Pairs): number {
+  const [x, y] = [ranks(pairs.map(([each]) => each)), ranks(pairs.map(([, each]) => each))]
+  return correlation(x.map((rank, index) => [rank, y[index]!]))
+}
+
+function ranks(values: readonly number[]): number[] {
+  const order = values.map((_, index) => index).sort((a, b) => values[a]! - values[b]!)
+  const found = new Array<number>(values.length)
+  for (let start = 0; start < order.length; ) {
+    let end = start
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++
+    for (let at = start; at < end; at++) found[order[at]!] = (start + end - 1) / 2
+    start = end
+  }
+  return found
+}
