@@ -3,15 +3,11 @@
  * workflows/self-reward.yaml for several seeds, each once with the judge's scores and several times with the scores
  * shuffled within each prompt (the control), and prints exact match on questions the model never saw.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { benchProject, flow, root } from './flow.ts'
 
-/** The folder from which `npm run` starts. */
-const root = process.cwd()
 const methods = ['dpo', 'grpo', 'gspo'] as const
 type Method = (typeof methods)[number]
 
@@ -38,12 +34,7 @@ export async function main(argv: string[]): Promise<number> {
       out: { type: 'string', default: 'node_modules/.cache/flow/bench/loop.json' },
     },
   })
-  const project = join(root, 'node_modules/.cache/flow/bench/loop')
-  const { stdout } = spawnSync('git', ['ls-files', 'workflows', 'data', 'checkpoints'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
-  for (const file of stdout.split('\n').filter(Boolean)) cpSync(join(root, file), join(project, file))
+  const project = benchProject('loop')
   const extra = [
     ...values.param.flatMap((each) => ['--param', each]),
     ...values.set.flatMap((each) => ['--set', each]),
@@ -91,26 +82,6 @@ async function evaluateRun(
   const collect = (metric: string) =>
     Object.fromEntries(names.map((name) => [name, read(name)[metric]!])) as Measured['exactMatch']
   return { exactMatch: collect('exact_match'), worked: collect('share/worked') }
-}
-
-/** Runs the command line; its stages' progress on one line of standard error. */
-async function flow(project: string, args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [join(root, 'engine/cli/flow.js'), ...args], {
-    cwd: project,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const closed = once(child, 'close')
-  const failures: string[] = []
-  for await (const line of createInterface({ input: child.stdout })) {
-    const event = JSON.parse(line) as { type: string; node?: string; durationMs?: number; outcome?: string }
-    if (event.type === 'node-failed' || event.type === 'invalid') failures.push(line)
-    if (event.type === 'node-finished' && event.outcome === 'executed') {
-      process.stderr.write(`${event.node} ${(event.durationMs! / 1000).toFixed(1)} s  `)
-    }
-  }
-  const [exitCode] = await closed
-  process.stderr.write('\n')
-  if (failures.length > 0 || exitCode !== 0) throw new Error(`flow ${args.join(' ')}\n${failures.join('\n')}`)
 }
 
 function table(outcomes: readonly Outcome[]): string {
