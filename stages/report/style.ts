@@ -42,6 +42,7 @@ svg text{fill:var(--soft);font-size:12px}
 svg .axis-label{font-size:12px}
 .grid line{stroke:var(--faint)}
 .axis line{stroke:var(--quiet)}
+.chart{--tone:var(--quiet)}
 .series-1{--tone:var(--first)}.series-2{--tone:var(--second)}.series-3{--tone:var(--third)}
 .line,.raw{fill:none;stroke:var(--tone);stroke-linejoin:round;stroke-linecap:round}
 .line{stroke-width:2.2}

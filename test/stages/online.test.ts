@@ -1,4 +1,5 @@
 /** @file Online rollouts of grpo and gspo: what they take, what they write, and that they go on where they stopped. */
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import generate from '../../stages/generate/index.ts'
 import grpo from '../../stages/grpo/index.ts'
@@ -29,6 +30,10 @@ const online = {
 }
 
 type Stage = typeof grpo | typeof gspo
+
+function average(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length
+}
 
 function train(
   params: Readonly<Record<string, unknown>> = {},
@@ -79,27 +84,47 @@ describe('an online run', () => {
     const rows = run.rows('rollouts')
     expect(rows.map(({ step }) => step)).toEqual([...Array(8).fill(1), ...Array(8).fill(5)])
     const first = rows.slice(0, 8)
-    const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
     for (const name of ['brevity', 'ended', 'correct'])
-      expect(log[0]![`rewards/${name}/mean`]).toBeCloseTo(mean(first.map(({ rewards }) => rewards[name])), 12)
+      expect(log[0]![`rewards/${name}/mean`]).toBeCloseTo(
+        average(first.map(({ rewards }) => rewards[name])),
+        12,
+      )
     for (const { rewards, reward, completion } of rows) {
       expect(rewards.brevity).toBe(-new Set(completion).size)
       expect(reward).toBeCloseTo(0.1 * rewards.brevity + rewards.ended + rewards.correct, 12)
     }
-    expect(log[0]!.reward).toBeCloseTo(mean(first.map(({ reward }) => reward)), 12)
-    expect(log[0]!['completions/clipped_ratio']).toBe(mean(first.map(({ finished }) => (finished ? 0 : 1))))
+    expect(log[0]!.reward).toBeCloseTo(average(first.map(({ reward }) => reward)), 12)
+    expect(log[0]!['completions/clipped_ratio']).toBe(
+      average(first.map(({ finished }) => (finished ? 0 : 1))),
+    )
     expect(log[0]!['completions/max_length']).toBeLessThanOrEqual(10)
     // Advantages compare within a prompt.
     for (const group of [rows.slice(0, 4), rows.slice(4, 8)])
-      expect(mean(group.map(({ advantage }) => advantage))).toBeCloseTo(0, 9)
+      expect(average(group.map(({ advantage }) => advantage))).toBeCloseTo(0, 9)
     expect(new Set(first.map(({ prompt }) => prompt)).size).toBe(2)
   })
 
   it('learns what it is rewarded for', async () => {
     const log = logOf(await train({ epochs: 20, batch_size: 16, num_generations: 8, learning_rate: 1e-2 }))
     const rewards = log.map(({ reward }) => reward!)
-    const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
-    expect(mean(rewards.slice(-8))).toBeGreaterThan(mean(rewards.slice(0, 8)) + 1)
+    expect(average(rewards.slice(-8))).toBeGreaterThan(average(rewards.slice(0, 8)) + 1)
+  })
+
+  it('makes the shipped model right more often: its answers are checked by a rule', async () => {
+    const shipped = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+    const inputs = { model: shipped('checkpoints/tiny-base'), prompts: shipped('data/validation.jsonl') }
+    const run = await runStage(grpo, inputs, {
+      rollouts: 'online',
+      rewards: { correct: { rule: 'exact' } },
+      batch_size: 32,
+      num_generations: 4,
+      max_completion_length: 40,
+      learning_rate: 3e-3,
+      warmup: 0,
+      max_steps: 20,
+    })
+    const rewards = logOf(run).map(({ reward }) => reward!)
+    expect(average(rewards.slice(-8))).toBeGreaterThan(average(rewards.slice(0, 8)) + 0.1)
   })
 
   /** Scores equal completions apart, so that a greedy policy learns something. */

@@ -47,6 +47,32 @@ function judgedFile(): string {
   ])
 }
 
+it('draws what an online run was rewarded with', async () => {
+  const rows = Array.from({ length: 20 }, (_, step) => ({
+    stage: 'grpo',
+    epoch: 1,
+    step: step + 1,
+    loss: 0,
+    // Sampled for every other update.
+    ...(step % 2 === 0 && {
+      reward: step / 20,
+      'rewards/correct/mean': step / 20,
+      'rewards/brevity/mean': 1,
+      'completions/mean_length': 12 + step,
+      frac_reward_zero_std: 0.25,
+    }),
+  }))
+  const page = (await runStage(report, { logs: { grpo: temporaryFile('log.jsonl', rows) } })).text('report')
+  expect(page).toContain('reward, averaged, 0 \u2192 0.9')
+  expect(page).toContain('aria-label="grpo: mean reward: reward from 0 to 0.9 over step 1 to 19"')
+  expect(page).toContain('correct from 0 to 0.9; brevity from 1 to 1')
+  expect(page).toContain('tokens from 12 to 30')
+  expect(page).toContain('grpo: groups whose rewards are all equal')
+  const single = rows.map(({ 'rewards/brevity/mean': _, ...row }) => row)
+  const other = await runStage(report, { logs: { grpo: temporaryFile('log.jsonl', single) } })
+  expect(other.text('report')).not.toContain('rewards by name')
+})
+
 async function fullReport(params: Readonly<Record<string, unknown>> = {}): Promise<string> {
   const run = await runStage(
     report,

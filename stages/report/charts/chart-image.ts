@@ -7,7 +7,7 @@ const margin = 16
 const keyWidth = 150
 
 const style = `
-svg{--first:#2458d6;--second:#c2571a;--third:#0f8067;font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
+svg{--tone:#98a1ad;--first:#2458d6;--second:#c2571a;--third:#0f8067;font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 .page{fill:#fff}
 text{fill:#5c6570;font-size:12px}
 .title{fill:#1b1f24;font-size:15px;font-weight:600}

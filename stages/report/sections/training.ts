@@ -1,13 +1,14 @@
 /** @file How each training stage went: its loss, and whatever else its log holds that is worth a chart. */
 import { type LineChartOptions, lineChart, type Series } from '../charts/line-chart.ts'
+import { smooth, smoothingReach } from '../charts/smooth.ts'
 import { formatNumber, plural } from '../format.ts'
 import { html, type Markup, nothing } from '../html.ts'
 import type { TrainingLog } from '../report-data.ts'
 
 interface ChartRecipe {
   readonly title: string
-  /** Column of the log -> name of the series. */
-  readonly columns: Readonly<Record<string, string>>
+  /** Column of the log -> name of the series; or columns whose first group is the name, where there are several. */
+  readonly columns: Readonly<Record<string, string>> | RegExp
   readonly yDomain?: readonly [number, number]
 }
 
@@ -33,6 +34,19 @@ const recipes: readonly ChartRecipe[] = [
     yDomain: [0, 1],
   },
   { title: 'Mean reward', columns: { reward: 'reward' } },
+  { title: 'Rewards by name', columns: /^rewards\/(.+)\/mean$/ },
+  {
+    title: 'Completion length',
+    columns: {
+      'completions/mean_length': 'tokens',
+      'completions/mean_terminated_length': 'tokens, ended by itself',
+    },
+  },
+  {
+    title: 'Groups whose rewards are all equal',
+    columns: { frac_reward_zero_std: 'share' },
+    yDomain: [0, 1],
+  },
   { title: 'KL to the reference', columns: { kl: 'KL' } },
   {
     title: 'Clipped share',
@@ -61,10 +75,19 @@ function seriesOf(
   return points.length === 0 ? undefined : { name, points }
 }
 
+function columnsOf(log: TrainingLog, { columns }: ChartRecipe): (readonly [column: string, name: string])[] {
+  if (!(columns instanceof RegExp)) return Object.entries(columns)
+  const named = [...new Set(log.rows.flatMap((row) => Object.keys(row)))].flatMap((column) => {
+    const name = columns.exec(column)?.[1]
+    return name === undefined ? [] : [[column, name] as const]
+  })
+  return named.length > 1 ? named : []
+}
+
 function chartsOf(log: TrainingLog): LineChartOptions[] {
   const steps = stepsOf(log)
   return recipes.flatMap((recipe) => {
-    const series = Object.entries(recipe.columns).flatMap(
+    const series = columnsOf(log, recipe).flatMap(
       ([column, name]) => seriesOf(log, column, name, steps) ?? [],
     )
     if (series.length === 0) return []
@@ -77,8 +100,15 @@ function summaryOf(log: TrainingLog): Markup {
   const losses = log.rows.flatMap((row) => (typeof row.loss === 'number' ? [row.loss] : []))
   const first = losses[0]
   const last = losses.at(-1)
+  const rewards = log.rows.flatMap((row) => (typeof row.reward === 'number' ? [row.reward] : []))
+  const smoothed = smooth(rewards, smoothingReach(rewards.length))
+  const [before, after] = [smoothed[0], smoothed.at(-1)]
   return html`<p class="summary">${plural(losses.length, 'logged step')}${
     first !== undefined && last !== undefined && `; loss ${formatNumber(first)} \u2192 ${formatNumber(last)}`
+  }${
+    before !== undefined &&
+    after !== undefined &&
+    `; reward, averaged, ${formatNumber(before)} \u2192 ${formatNumber(after)}`
   }</p>`
 }
 
