@@ -69,7 +69,7 @@ if (smollm2 === undefined)
   console.warn('SmolLM2-135M is not compared: FLOW_TEST_SMOLLM2 names no folder with its weights')
 
 describe.skipIf(smollm2 === undefined)('SmolLM2-135M-Instruct', () => {
-  it('writes the same greedy answers to ten questions, token for token', async () => {
+  it('writes the same greedy answers to twenty questions, token for token', async () => {
     const { answers, max_new_tokens } = readReference<SmolLm2Reference>('smollm2-greedy.json')
     const model = loadModel(smollm2!)
     const prompts = answers.map(({ question, prompt }) => {

@@ -1,4 +1,4 @@
-"""Greedy answers of a SmolLM2-135M-Instruct folder to ten questions: smollm2-greedy.json.
+"""Greedy answers of a SmolLM2-135M-Instruct folder to twenty questions: smollm2-greedy.json.
 
     python test/reference/make_smollm2.py FOLDER
 
@@ -26,6 +26,16 @@ QUESTIONS = [
     'Translate "good morning" into Spanish.',
     'Give me one tip for sleeping better.',
     'Why is the sky blue?',
+    'What is the largest planet in the solar system?',
+    'Write one sentence about a cat and a dog.',
+    'How do I boil an egg?',
+    'What does the word "brave" mean?',
+    'List four animals that can fly.',
+    'What is 7 times 8?',
+    'Finish the sentence: The early bird catches',
+    'Which ocean lies between Europe and America?',
+    'Say hello in a friendly way.',
+    'What is a prime number?',
 ]
 NEW_TOKENS = 40
 
