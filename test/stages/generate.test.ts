@@ -4,6 +4,7 @@ import { loadModel } from '../../lm/model/model.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
 import { responses } from '../../stages/artifacts/responses.ts'
 import generate from '../../stages/generate/index.ts'
+import { referencePath } from '../lm/reference.ts'
 import { failureOf, runStage, temporaryFile } from './run-stage.ts'
 import { changedModel, chatPrompt, completionLogps, policy } from './training-runs.ts'
 
@@ -40,6 +41,20 @@ describe('generate', () => {
       expect(new Set(candidates.map(({ token_ids }: Candidate) => token_ids.join())).size).toBe(3)
     }
     for await (const fault of responses.validate(run.outputs.responses!)) throw new Error(fault.message)
+  })
+
+  it('says once that a checkpoint with vision is read as the text model in it', async () => {
+    const run = await runStage(
+      generate,
+      {
+        model: referencePath('models/qwen2-vl'),
+        prompts: temporaryFile('prompts.jsonl', [{ prompt: 'Hi' }]),
+      },
+      { ...settings, candidates: 1 },
+    )
+    const said = run.logs.filter((line) => line.startsWith('Qwen2-VL checkpoint: its text model is used'))
+    expect(said).toHaveLength(1)
+    expect(run.rows('responses')).toHaveLength(1)
   })
 
   it('keeps tokens that spell the text, with the end token where it ended by itself', async () => {
