@@ -165,13 +165,19 @@ export interface WriteSafetensorsOptions {
   readonly dtype?: WritableDtype
 }
 
+export interface WritableTensor {
+  readonly shape: readonly number[]
+  /** Row-major; a function is called once, when the tensor's turn comes, so that not all need be in memory. */
+  readonly data: Float32Array | (() => Float32Array)
+}
+
 /**
  * Writes a file whose bytes depend on nothing but the tensors' names and values and the options. Tensors stand in
  * code-unit order of their names. The file appears whole or not at all.
  */
 export function writeSafetensors(
   file: string,
-  tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>,
+  tensors: Readonly<Record<string, WritableTensor>>,
   options: WriteSafetensorsOptions = {},
 ): void {
   const dtype = options.dtype ?? 'F32'
@@ -180,12 +186,9 @@ export function writeSafetensors(
   let end = 0
   for (const name of names) {
     const { shape, data } = tensors[name]!
-    const length = shape.reduce((product, size) => product * size, 1)
-    if (length !== data.length) {
-      throw new Error(`tensor ${name} of shape [${shape.join(', ')}] has ${data.length} values`)
-    }
+    if (typeof data !== 'function') checkLength(name, shape, data)
     const begin = end
-    end += length * ELEMENT_BYTES.get(dtype)!
+    end += lengthOf(shape) * ELEMENT_BYTES.get(dtype)!
     header[name] = { dtype, shape, data_offsets: [begin, end] }
   }
   const headerText = Buffer.from(JSON.stringify(header), 'utf8')
@@ -199,7 +202,12 @@ export function writeSafetensors(
   const descriptor = openSync(temporary, 'w')
   try {
     writeAll(descriptor, start)
-    for (const name of names) writeAll(descriptor, encode(tensors[name]!.data, dtype))
+    for (const name of names) {
+      const { shape, data } = tensors[name]!
+      const values = typeof data === 'function' ? data() : data
+      checkLength(name, shape, values)
+      writeAll(descriptor, encode(values, dtype))
+    }
     fsyncSync(descriptor)
   } catch (error) {
     rmSync(temporary, { force: true })
@@ -208,6 +216,15 @@ export function writeSafetensors(
     closeSync(descriptor)
   }
   renameSync(temporary, file)
+}
+
+function lengthOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1)
+}
+
+function checkLength(name: string, shape: readonly number[], { length }: Float32Array): void {
+  if (length !== lengthOf(shape))
+    throw new Error(`tensor ${name} of shape [${shape.join(', ')}] has ${length} values`)
 }
 
 function sortedByKey(record: Readonly<Record<string, string>>): Record<string, string> {

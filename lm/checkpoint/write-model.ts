@@ -3,7 +3,8 @@ import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TensorData, writeSafetensors } from './safetensors.ts'
 
-const tokenizerFiles = [
+/** What a model folder holds of its tokenizer. */
+export const tokenizerFiles = [
   'tokenizer.json',
   'tokenizer_config.json',
   'chat_template.jinja',

@@ -50,8 +50,3 @@ function quantiseQ8(values: Float32Array): Uint8Array {
   }
   return bytes
 }
-
-/** Whether any value overflowed to infinity: f16 ends at 65504. */
-export function overflowsFloat16(values: Float32Array): boolean {
-  return values.some((value) => Math.abs(value) >= 65520)
-}

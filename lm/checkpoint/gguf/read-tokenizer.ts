@@ -3,6 +3,7 @@ import type { TokenizerFiles } from '../../text/tokenizer-files.ts'
 import { Fields, refuse } from './fields.ts'
 import { readGgufHeader } from './header.ts'
 import { preTokenizerJson, preTokenizers } from './pre-tokenizers.ts'
+import { mergesByScore, spaceMark } from './sentencepiece.ts'
 import { TokenType } from './token-type.ts'
 
 /** @throws LmFailure `damaged-gguf`, `unsupported-gguf` */
@@ -105,15 +106,13 @@ function byteLevel(fields: Fields): Parts {
   }
 }
 
-const space = '\u2581'
-
 function sentencePiece(fields: Fields, tokens: readonly string[], unknown: string | undefined): Parts {
   const scores = fields.required('tokenizer.ggml.scores', fields.numbers('tokenizer.ggml.scores'))
   const hasPrefix = fields.flag('tokenizer.ggml.add_space_prefix') ?? true
-  const replace = { type: 'Replace', pattern: { String: ' ' }, content: space }
-  const prepend = { type: 'Prepend', prepend: space }
+  const replace = { type: 'Replace', pattern: { String: ' ' }, content: spaceMark }
+  const prepend = { type: 'Prepend', prepend: spaceMark }
   const decoders = [
-    { type: 'Replace', pattern: { String: space }, content: ' ' },
+    { type: 'Replace', pattern: { String: spaceMark }, content: ' ' },
     { type: 'ByteFallback' },
     { type: 'Fuse' },
     ...(hasPrefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
@@ -131,32 +130,6 @@ function sentencePiece(fields: Fields, tokens: readonly string[], unknown: strin
     },
     addsBos: true,
   }
-}
-
-/**
- * SentencePiece joins the pair whose token has the highest score; as merges in order: every way to make a token of
- * two, the highest score first, and among equals the pair with the longer parts, as transformers lists them.
- */
-function mergesByScore(tokens: readonly string[], scores: readonly number[]): [string, string][] {
-  const ids = new Map(tokens.map((token, id) => [token, id]))
-  const merges: { readonly left: string; readonly right: string; readonly score: number }[] = []
-  for (const [id, token] of tokens.entries()) {
-    const characters = [...token]
-    const ways: { left: string; right: string; score: number }[] = []
-    for (let cut = 1; cut < characters.length; cut++) {
-      const left = characters.slice(0, cut).join('')
-      const right = characters.slice(cut).join('')
-      if (ids.has(left) && ids.has(right)) ways.push({ left, right, score: scores[id] ?? 0 })
-    }
-    merges.push(
-      ...ways.sort((a, b) => ids.get(a.left)! - ids.get(b.left)! || ids.get(a.right)! - ids.get(b.right)!),
-    )
-  }
-  const length = (text: string) => [...text].length
-  merges.sort(
-    (a, b) => b.score - a.score || length(b.left) - length(a.left) || length(b.right) - length(a.right),
-  )
-  return merges.map(({ left, right }) => [left, right])
 }
 
 function addedToken(id: number, content: string, special: boolean): object {
