@@ -50,6 +50,8 @@ export interface RunCourse {
   /** A folder that survives the run. @default a fresh one */
   readonly checkpoint?: string
   readonly signal?: AbortSignal
+  /** @default 1 */
+  readonly threads?: number
   progress?(progress: Progress): void
 }
 
@@ -75,7 +77,7 @@ export async function runStage(
     outputs,
     params: filled,
     device: 'cpu',
-    threads: 1,
+    threads: course.threads ?? 1,
     checkpoint: course.checkpoint ?? temporaryFolder(),
     signal: course.signal ?? new AbortController().signal,
     progress: (progress: Progress) => course.progress?.(progress),
