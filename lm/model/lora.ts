@@ -21,6 +21,8 @@ export interface DecoderAdapter {
   readonly tensors: TensorMap
   /** Factor on B (A x), by module. */
   readonly scalings: ReadonlyMap<string, number>
+  /** What the adapter sees of a module's input x [rows, in]: dropout, in training. @default all of it */
+  readonly drop?: ((module: string, x: Tensor) => Tensor) | undefined
 }
 
 export interface LoraMatrix {
@@ -33,14 +35,15 @@ export function scalingsOf(modules: readonly LoraModule[]): Map<string, number> 
 }
 
 /**
- * What an adapter makes of a module's output.
+ * What an adapter makes of a module's output. With dropout DoRA scales W x of the inputs that are left, as PEFT does:
+ * y = W x - W x' + m / |V| * (W x' + scaling * B (A x')).
  * @param x [rows, in]
  * @param weight W [out, in]
  * @param y W x [rows, out], without a bias
  * @returns [rows, out]; `y` itself where the module is not adapted
  */
 export function adapt(
-  { tensors, scalings }: DecoderAdapter,
+  { tensors, scalings, drop }: DecoderAdapter,
   module: string,
   x: Tensor,
   weight: Tensor,
@@ -49,11 +52,14 @@ export function adapt(
   const scaling = scalings.get(module)
   if (scaling === undefined) return y
   const [a, b] = [tensors[loraName(module, 'A')]!, tensors[loraName(module, 'B')]!]
-  const delta = tf.mul(tf.matMul(tf.matMul(x, a, false, true), b, false, true), scaling)
-  const adapted = tf.add(y, delta)
+  const seen = drop === undefined ? x : drop(module, x)
+  const delta = tf.mul(tf.matMul(tf.matMul(seen, a, false, true), b, false, true), scaling)
   const magnitude = tensors[loraName(module, 'magnitude')]
-  if (magnitude === undefined) return adapted
-  return tf.mul(adapted, tf.div(magnitude, rowNorms(weight, a, b, scaling)))
+  if (magnitude === undefined) return tf.add(y, delta)
+  const factor = tf.div(magnitude, rowNorms(weight, a, b, scaling))
+  if (seen === x) return tf.mul(tf.add(y, delta), factor)
+  const left = tf.matMul(seen, weight, false, true)
+  return tf.add(tf.sub(y, left), tf.mul(tf.add(left, delta), factor))
 }
 
 /** |W + scaling * B A| by row, [out]; the gradient stops here, and the product is not differentiated for nothing. */

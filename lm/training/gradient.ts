@@ -8,8 +8,8 @@ import { scoreLabels } from './forward.ts'
 import type { MicroBatch, Objective } from './objective.ts'
 import type { ParameterLayout } from './trainable.ts'
 
-/** How the trained tensors, by name, enter the model. */
-export type Assemble = (trained: TensorMap) => DecoderParameters
+/** How the trained tensors, by name, enter the model; `batch` may say how for this micro-batch. */
+export type Assemble = (trained: TensorMap, batch: TensorMap) => DecoderParameters
 
 export interface GradientSettings {
   readonly config: DecoderConfig
@@ -90,7 +90,7 @@ export class CompiledGradient {
 
   private outcomeOf(trained: TensorMap, batch: TensorMap, sequences: number) {
     const { assemble, objective, temperature = 1 } = this.settings
-    return objective(scoreLabels(assemble(trained), batch, sequences, temperature), batch)
+    return objective(scoreLabels(assemble(trained, batch), batch, sequences, temperature), batch)
   }
 
   private compile(sequences: number): Jitted<TensorMap, TensorMap> {

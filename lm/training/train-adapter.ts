@@ -4,6 +4,7 @@ import { decoderAdapter, freshAdapter, type LoadedAdapter } from '../model/adapt
 import type { DecoderParameters } from '../model/decoder.ts'
 import { type LoraMatrix, type LoraSettings, scalingsOf } from '../model/lora.ts'
 import type { Model } from '../model/model.ts'
+import { droppedInputs } from './adapter-dropout.ts'
 import type { Assemble } from './gradient.ts'
 import { ParameterLayout } from './trainable.ts'
 import {
@@ -51,13 +52,14 @@ export interface AdapterCourse {
 
 export function adapterCourse(model: Model, adapter: StartingAdapter): AdapterCourse {
   const layout = ParameterLayout.of(adapter.matrices)
-  const scalings = scalingsOf(adapter.modules)
+  const { modules, settings } = adapter
+  const scalings = scalingsOf(modules)
   return {
     layout,
-    assemble: (tensors) => ({
+    assemble: (tensors, batch) => ({
       config: model.config,
       weights: model.weights,
-      adapter: { tensors, scalings },
+      adapter: { tensors, scalings, drop: droppedInputs(modules, settings.dropout, batch) },
     }),
     initial: layout.flatten(adapter.matrices),
   }

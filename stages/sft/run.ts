@@ -1,12 +1,13 @@
 import type { ContextOf } from 'flow/stage'
 import type { DecoderConfig } from '../../lm/model/config.ts'
+import { dropoutArrays } from '../../lm/training/adapter-dropout.ts'
 import { causalArrays, type Sequence, tokenBatch } from '../../lm/training/batch.ts'
 import { embeddingNoise, type NoiseSettings } from '../../lm/training/neftune.ts'
 import { dynamicFineTuning, supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
 import { pack } from '../../lm/training/packing.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
 import { checkMix, joinSets } from '../training/mix.ts'
-import { loadPolicy, requireRows, runTraining, trainerSettings } from '../training/policy.ts'
+import { loadPolicy, type Policy, requireRows, runTraining, trainerSettings } from '../training/policy.ts'
 import { validationSettings } from '../training/validation.ts'
 import type stage from './index.ts'
 import { emphasisPattern, readSequences, type SequenceSettings, type Sequences } from './rows.ts'
@@ -42,7 +43,10 @@ export async function fineTune({ inputs, outputs, params, ...context }: Context)
   const task: TrainingTask<Sequence> = {
     ...supervisedTask(rows, config, params.loss_type),
     heldOut: heldOut?.sequences,
-    ...(noise.alpha > 0 && { disturb: noisyEmbeddings(config, noise) }),
+    disturb: disturbances([
+      ...(noise.alpha > 0 ? [noisyEmbeddings(config, noise)] : []),
+      ...(policy.adapter.settings.dropout > 0 ? [droppedInputs(policy, params.seed)] : []),
+    ]),
   }
   await runTraining('sft', policy, task, { ...trainerSettings(params), validation }, outputs, context)
 }
@@ -83,10 +87,20 @@ export function supervisedTask(
   }
 }
 
-function noisyEmbeddings(
-  { hiddenSize }: DecoderConfig,
-  settings: NoiseSettings,
-): NonNullable<TrainingTask<Sequence>['disturb']> {
+type Disturbance = NonNullable<TrainingTask<Sequence>['disturb']>
+
+function disturbances(all: readonly Disturbance[]): Disturbance {
+  return (batch, rows, place) => all.reduce((disturbed, disturb) => disturb(disturbed, rows, place), batch)
+}
+
+function droppedInputs({ model, adapter }: Policy, seed: number): Disturbance {
+  return (batch, _rows, place) => ({
+    ...batch,
+    arrays: { ...batch.arrays, ...dropoutArrays(adapter.modules, model.config, batch, seed, place) },
+  })
+}
+
+function noisyEmbeddings({ hiddenSize }: DecoderConfig, settings: NoiseSettings): Disturbance {
   return (batch, rows, place) => {
     const longest = Math.max(...rows.map(({ ids }) => ids.length))
     const noise = embeddingNoise(batch, longest, hiddenSize, settings, place)

@@ -26,6 +26,13 @@ export const loraParams = Type.Object(
     ),
     rslora: Type.Boolean({ default: false, description: 'Scales by alpha / sqrt(r) instead of alpha / r' }),
     dora: Type.Optional(Type.Boolean({ description: 'Trains magnitudes apart from directions' })),
+    dropout: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        exclusiveMaximum: 1,
+        description: "Share of its inputs that the adapter does not see in sft's training",
+      }),
+    ),
     rank_pattern: Type.Optional(
       Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
         description: 'Other ranks, by regular expressions on the ends of names',
@@ -50,7 +57,7 @@ export function loraSettings(params: LoraParams): LoraSettings {
     alpha: params.alpha,
     rslora: params.rslora,
     dora: params.dora ?? false,
-    dropout: 0,
+    dropout: params.dropout ?? 0,
     targets: params.targets,
     ...(exclude !== undefined && { exclude }),
     ...(layers !== undefined && { layers }),

@@ -1,7 +1,7 @@
 """PEFT adapters of every kind that is supported, the logits they give, and TRL's SFT of a DoRA and an rsLoRA adapter.
 
 adapters/<model>-<kind>  the adapter, saved by PEFT
-logits-adapters.json            per adapter: its model, and logits of one row at some tokens
+logits-adapters.json   per adapter: its model, and logits of one row at some tokens, also with dropout of a known mask
 lora-modules.json        settings, and the modules that PEFT adapts with them, with rank and scale
 training/sft-adapters.json  per run: settings and TRL's log as columns
 training/sft-<kind>/     the adapter after the last step
@@ -92,6 +92,21 @@ def save(adapted, folder, model):
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + '\n')
 
 
+class EveryFifth(torch.nn.Module):
+    """Dropout whose mask is known: an input is left out where (7 row + 3 column) % 5 is 0."""
+
+    def forward(self, x):
+        rows, columns = torch.arange(x.shape[-2])[:, None], torch.arange(x.shape[-1])[None]
+        return x * (((7 * rows + 3 * columns) % 5 != 0) / 0.8)
+
+
+def with_known_dropout(adapted):
+    for module in adapted.modules():
+        if hasattr(module, 'lora_dropout'):
+            module.lora_dropout['default'] = EveryFifth()
+    return adapted.train()
+
+
 def logits_of(model):
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([ROW])).logits[0]
@@ -107,9 +122,10 @@ def kinds():
         save(adapted, ADAPTERS / name, model)
         loaded = PeftModel.from_pretrained(base(model), ADAPTERS / name).eval()
         logits = logits_of(loaded)
+        dropped = logits_of(with_known_dropout(PeftModel.from_pretrained(base(model), ADAPTERS / name)))
         merged = logits_of(loaded.merge_and_unload())
         assert max(abs(a - b) for one, other in zip(logits, merged) for a, b in zip(one, other)) < 2e-5
-        results[name] = {'model': model, 'logits': logits}
+        results[name] = {'model': model, 'logits': logits, 'dropped': dropped}
     write_json(FIXTURES / 'logits-adapters.json', {'input_ids': ROW, 'tokens': TOKENS, 'adapters': results}, levels=4)
 
 

@@ -1,10 +1,11 @@
 /** @file Training of every kind of adapter: against TRL, from a given one as from a fresh one, and what is refused. */
 import { describe, expect, it } from 'vitest'
 import { readAdapter } from '../../lm/checkpoint/peft.ts'
+import dpo from '../../stages/dpo/index.ts'
 import sft from '../../stages/sft/index.ts'
 import { largestDifference, readReference, referencePath } from '../lm/reference.ts'
-import { runStage } from './run-stage.ts'
-import { logOf, policy } from './training-runs.ts'
+import { runStage, temporaryFolder } from './run-stage.ts'
+import { logOf, policy, quick } from './training-runs.ts'
 
 const rows = referencePath('training/sft-rows.jsonl')
 
@@ -48,5 +49,84 @@ describe('sft of a given adapter against TRL', () => {
       largestDifference(ours.tensors.get(tensor)!.data, data),
     )
     expect(Math.max(...differences)).toBeLessThan(3e-6)
+  })
+})
+
+const dora = referencePath('adapters/qwen2-dora')
+const wanted = { r: 3, alpha: 6, targets: '.*\\.(q|up)_proj', dora: true, rank_pattern: { up_proj: 2 } }
+const short = { ...quick, max_steps: 4 }
+
+/** Of the tensors of two adapters with the same names, those that differ. */
+function changed(before: string, after: string): string[] {
+  const [old, now] = [readAdapter(before).tensors, readAdapter(after).tensors]
+  expect([...now.keys()]).toEqual([...old.keys()])
+  return [...now.keys()].filter((name) => largestDifference(now.get(name)!.data, old.get(name)!.data) > 0)
+}
+
+describe('a DoRA adapter', () => {
+  it('begins as the base model does, and is gone on from as it was written', async () => {
+    const inputs = { model: policy.model, data: { rows } }
+    const losses: number[] = []
+    const first = (lora: object) =>
+      runStage(
+        sft,
+        inputs,
+        { ...short, lora },
+        { progress: ({ loss, step }) => step === 1 && losses.push(loss!) },
+      )
+    const fresh = await first(wanted)
+    await first({ r: 3 })
+    expect(losses[0]! / losses[1]!).toBeCloseTo(1, 6)
+
+    const { settings, tensors } = readAdapter(fresh.outputs.adapter!)
+    expect(settings).toMatchObject({ dora: true, targets: wanted.targets, rankPattern: { up_proj: 2 } })
+    expect(tensors.get('base_model.model.model.layers.1.mlp.up_proj.lora_A.weight')!.shape).toEqual([2, 32])
+    expect(tensors.size).toBe(2 * 2 * 3)
+
+    const next = await runStage(sft, { ...inputs, adapter: fresh.outputs.adapter! }, short)
+    expect(readAdapter(next.outputs.adapter!).settings).toEqual(settings)
+    expect(changed(fresh.outputs.adapter!, next.outputs.adapter!)).toHaveLength(tensors.size)
+  })
+
+  it('is gone on from by dpo, whose reference it is', async () => {
+    const data = referencePath('training/dpo-rows.jsonl')
+    const run = await runStage(dpo, { model: policy.model, adapter: dora, data }, short)
+    expect(logOf(run)[0]!.loss).toBeCloseTo(Math.LN2, 5)
+    expect(changed(dora, run.outputs.adapter!).length).toBe(readAdapter(dora).tensors.size)
+  })
+})
+
+describe('dropout', () => {
+  const lora = { ...wanted, dropout: 0.2 }
+  const inputs = { model: policy.model, data: { rows } }
+
+  it('goes on bit for bit after an interruption, gives the same bits for the same seed, and others without', async () => {
+    const params = { ...short, lora }
+    const whole = await runStage(sft, inputs, params)
+    const checkpoint = temporaryFolder()
+    const controller = new AbortController()
+    const progress = ({ step }: { step: number }) => step === 2 && controller.abort()
+    const begun = runStage(sft, inputs, params, { checkpoint, signal: controller.signal, progress })
+    await expect(begun).rejects.toMatchObject({ name: 'AbortError' })
+    const resumed = await runStage(sft, inputs, params, { checkpoint })
+    expect(resumed.logs).toContainEqual('resuming after step 2 of 4')
+    expect(changed(whole.outputs.adapter!, resumed.outputs.adapter!)).toEqual([])
+    expect(resumed.text('log')).toBe(whole.text('log'))
+
+    const other = await runStage(sft, inputs, { ...params, lora: wanted })
+    expect(changed(whole.outputs.adapter!, other.outputs.adapter!)).not.toEqual([])
+    expect(readAdapter(whole.outputs.adapter!).settings.dropout).toBe(0.2)
+  })
+
+  it('is left out of validation', async () => {
+    const validated = (dropout: number) =>
+      runStage(
+        sft,
+        { ...inputs, validation: rows },
+        { ...short, max_steps: 1, eval_on_start: true, lora: { ...lora, dropout } },
+      )
+    const [start, other] = [logOf(await validated(0.5))[0]!, logOf(await validated(0))[0]!]
+    expect(start.step).toBe(0)
+    expect(start.eval_loss).toBe(other.eval_loss)
   })
 })
