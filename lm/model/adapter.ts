@@ -35,7 +35,7 @@ export function freshAdapter(
   // PEFT, too, writes the names that its word stood for.
   const isAll = typeof wanted.targets === 'string' && isAllLinear(wanted.targets)
   const named = isAll ? { ...wanted, targets: allTargets } : wanted
-  requireTargets(config, named)
+  requireTargets(config, { ...named, decoderPath: config.decoderPath })
   const settings = withinDecoder(named, config)
   const modules = loraModules(config, settings)
   const matrices = initialMatrices(config, modules, seed)

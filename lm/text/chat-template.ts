@@ -35,8 +35,11 @@ export class ChatTemplate {
   readonly source: string
   private readonly template: Template
 
-  /** Throws `LmFailure` `invalid-chat-template` where `source` is not Jinja that we understand. */
-  constructor(source: string) {
+  /**
+   * Throws `LmFailure` `invalid-chat-template` where `source` is not Jinja that we understand.
+   * @param folder where the template comes from, for messages
+   */
+  constructor(source: string, folder?: string) {
     this.source = source
     try {
       this.template = new Template(source)
@@ -44,6 +47,8 @@ export class ChatTemplate {
       throw new LmFailure({
         code: 'invalid-chat-template',
         message: `the chat template cannot be read: ${(error as Error).message}`,
+        hint: 'it stands in chat_template.jinja, or as `chat_template` in tokenizer_config.json',
+        ...(folder !== undefined && { file: folder }),
       })
     }
   }

@@ -71,7 +71,7 @@ export function loadTokenizer(
   const eosToken = tokenText(config.eos_token)
   const padToken = tokenText(config.pad_token)
   const eosId = idOf(eosToken)
-  const template = source === undefined ? undefined : new ChatTemplate(source)
+  const template = source === undefined ? undefined : new ChatTemplate(source, folder)
   const variables: TemplateVariables = { bosToken, eosToken, padToken, unkToken: tokenText(config.unk_token) }
 
   const checked = (ids: number[]): number[] => {

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { parseAdapterConfig } from '../../lm/checkpoint/peft-config.ts'
 import { fullMatch } from '../../lm/checkpoint/python-pattern.ts'
+import { freshAdapter } from '../../lm/model/adapter.ts'
 import { decoderConfig } from '../../lm/model/config.ts'
+import { plainLora } from '../../lm/model/lora.ts'
 import { loraModules } from '../../lm/model/lora-modules.ts'
 import { readReference, referencePath } from './reference.ts'
 
@@ -38,6 +40,22 @@ describe('modules', () => {
     expect(inText).toEqual([])
     const inBoth = loraModules(config, { ...settingsOf(fields), decoderPath: 'model.language_model' })
     expect(inBoth.map(({ module }) => module)).toEqual(['model.layers.1.self_attn.v_proj'])
+  })
+})
+
+describe('a fresh adapter beside a vision tower', () => {
+  it('takes patterns on whole names, with the decoder where PEFT sees it', () => {
+    const targets = 'model\\.language_model\\.layers\\.\\d+\\.self_attn\\.q_proj'
+    const beside = { ...config, decoderPath: 'model.language_model' }
+    const { modules } = freshAdapter(
+      { config: beside, weights: {} },
+      { ...plainLora, r: 2, alpha: 4, targets },
+      0,
+    )
+    expect(modules.map(({ module }) => module)).toEqual([
+      'model.layers.0.self_attn.q_proj',
+      'model.layers.1.self_attn.q_proj',
+    ])
   })
 })
 

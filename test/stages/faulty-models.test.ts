@@ -296,6 +296,40 @@ const tokenizers: readonly Case[] = [
     'tokenizer.json',
   ],
   [
+    'a tokenizer of an unknown kind',
+    (folder) =>
+      changeJson(folder, 'tokenizer.json', (json) => ({ ...json, model: { type: 'Morse', vocab: {} } })),
+    /tokenizer\.json.*Morse/,
+    'tokenizer.json',
+  ],
+  [
+    'a vocabulary that is no map',
+    (folder) =>
+      changeJson(folder, 'tokenizer.json', (json) => ({
+        ...json,
+        model: { ...(json.model as object), vocab: 5 },
+      })),
+    /vocab/,
+    'tokenizer.json',
+  ],
+  [
+    'tokens beyond the embedding',
+    (folder) =>
+      changeJson(folder, 'tokenizer.json', (json) => {
+        const { vocab, ...model } = json.model as { vocab: Record<string, number> }
+        return { ...json, model: { ...model, vocab: { ...vocab, H: 300 } } }
+      }),
+    /token 300, but the model has 300 tokens/,
+    '',
+  ],
+  [
+    'a chat template with a mistake',
+    (folder) =>
+      writeFileSync(join(folder, 'chat_template.jinja'), '{% for message in messages %}{{ message.content }'),
+    /chat template/,
+    '',
+  ],
+  [
     'neither a chat template nor an end token',
     (folder) => {
       rmSync(join(folder, 'chat_template.jinja'))
