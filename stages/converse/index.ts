@@ -1,12 +1,13 @@
 /** @file Answers conversations turn by turn, as MT-Bench asks (arXiv 2306.05685). */
 import { defineStage, Type } from 'flow/stage'
+import { endpointCosmetics, endpointParam, endpointSecrets } from '../sampling/endpoint/params.ts'
 import { samplingParams } from '../sampling/params.ts'
 
 export default defineStage({
   name: 'converse',
   description: 'Answers questions of several turns, each with the conversation so far',
   inputs: {
-    model: 'model',
+    model: { type: 'model', optional: true, description: 'Not needed where an endpoint answers' },
     adapter: { type: 'adapter', optional: true },
     questions: {
       type: 'prompts',
@@ -23,7 +24,10 @@ export default defineStage({
   params: Type.Object({
     limit: Type.Integer({ minimum: 0, default: 0, description: 'Takes the first so many questions; 0: all' }),
     ...samplingParams({ temperature: 0, top_p: 1, max_new_tokens: 512 }),
+    endpoint: endpointParam,
   }),
+  cosmetic: endpointCosmetics,
+  secrets: endpointSecrets,
   gpu: true,
   async run(context) {
     const { converse } = await import('./run.ts')

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { type ContextOf, StageFailure } from 'flow/stage'
 import type { Message } from '../../lm/text/messages.ts'
-import { openWriter } from '../sampling/local-writer.ts'
+import { chooseWriter } from '../sampling/choose-writer.ts'
 import { storedResponse } from '../sampling/stored-response.ts'
 import { reportProgress } from '../sampling/writer.ts'
 import { readConversations } from './conversation.ts'
@@ -21,7 +21,7 @@ export async function converse({
   const turns = Math.max(...conversations.map(({ later }) => later.length + 1))
   const messages: Message[][] = conversations.map(({ opening }) => [...opening])
   const rows: object[][] = conversations.map(() => [])
-  const writer = await openWriter(inputs, context)
+  const writer = await chooseWriter(inputs, params.endpoint, context)
   for (let turn = 1; turn <= turns; turn++) {
     const open = [...conversations.keys()].filter((index) => conversations[index]!.later.length + 1 >= turn)
     for (const index of turn === 1 ? [] : open) {

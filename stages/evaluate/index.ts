@@ -1,12 +1,13 @@
 /** @file Measures a model on questions whose answers are known. */
 import { defineStage, Type } from 'flow/stage'
+import { endpointCosmetics, endpointParam, endpointSecrets } from '../sampling/endpoint/params.ts'
 import { samplingParams } from '../sampling/params.ts'
 
 export default defineStage({
   name: 'evaluate',
   description: 'Answers questions and compares the answers with the known ones',
   inputs: {
-    model: 'model',
+    model: { type: 'model', optional: true, description: 'Not needed where an endpoint answers' },
     adapter: { type: 'adapter', optional: true },
     questions: { type: 'questions', description: 'Questions with their answers' },
   },
@@ -37,7 +38,10 @@ export default defineStage({
     }),
     limit: Type.Integer({ minimum: 0, default: 0, description: 'Takes the first so many questions; 0: all' }),
     ...samplingParams({ temperature: 0, top_p: 1, max_new_tokens: 256 }),
+    endpoint: endpointParam,
   }),
+  cosmetic: endpointCosmetics,
+  secrets: endpointSecrets,
   gpu: true,
   async run(context) {
     const { evaluate } = await import('./run.ts')

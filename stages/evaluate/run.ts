@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { gradeReplies, scoreReplies } from '../../lm/evaluation/score-replies.ts'
 import { readQuestions } from '../../lm/text/rows.ts'
-import { openWriter } from '../sampling/local-writer.ts'
-import { reportProgress } from '../sampling/writer.ts'
+import { chooseWriter } from '../sampling/choose-writer.ts'
+import { reportProgress, type Written } from '../sampling/writer.ts'
 import type stage from './index.ts'
 
 export async function evaluate({
@@ -18,7 +18,7 @@ export async function evaluate({
     patterns: params.patterns,
     ...(params.answer_pattern !== undefined && { answerPattern: params.answer_pattern }),
   }
-  const writer = await openWriter(inputs, context)
+  const writer = await chooseWriter(inputs, params.endpoint, context)
   const answers = await writer.write(
     questions.map(({ prompt }) => prompt),
     params,
@@ -26,9 +26,8 @@ export async function evaluate({
   )
   const replies = answers.map(({ text }) => text)
   const request = { replies, questions, options }
-  const tokens = answers.reduce((sum, { ids }) => sum + ids.length, 0)
   const scores = scoreReplies(request)
-  const values = { ...scores, mean_tokens: tokens / Math.max(1, answers.length) }
+  const values = { ...scores, ...meanTokens(answers) }
   writeFileSync(outputs.metrics, `${JSON.stringify({ stage: 'evaluate', values }, null, 2)}\n`)
   const correct = gradeReplies(request)
   const rows = questions.map((question, index) => ({
@@ -38,4 +37,11 @@ export async function evaluate({
   }))
   writeFileSync(outputs.replies, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
   context.log(`exact match ${(100 * scores.exact_match!).toFixed(1)}% of ${questions.length} questions`)
+}
+
+/** A served model does not tell its tokens. */
+function meanTokens(answers: readonly Written[]): { mean_tokens?: number } {
+  const lengths = answers.flatMap(({ ids }) => (ids === undefined ? [] : [ids.length]))
+  if (lengths.length < answers.length) return {}
+  return { mean_tokens: lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, lengths.length) }
 }

@@ -1,12 +1,13 @@
 /** @file Whose replies to the same questions are better, by a judge who sees each pair in both orders. */
 import { defineStage, Type } from 'flow/stage'
+import { endpointCosmetics, endpointParam, endpointSecrets } from '../sampling/endpoint/params.ts'
 import { samplingParams } from '../sampling/params.ts'
 
 export default defineStage({
   name: 'win-rate',
   description: 'Compares two sets of replies to the same questions by a judge, each pair in both orders',
   inputs: {
-    model: { type: 'model', description: 'The judge' },
+    model: { type: 'model', optional: true, description: 'The judge; not needed where an endpoint judges' },
     adapter: { type: 'adapter', optional: true, description: "The judge's" },
     a: {
       type: ['responses', 'replies'],
@@ -37,7 +38,10 @@ export default defineStage({
     }),
     votes: Type.Integer({ minimum: 1, default: 1, description: 'Verdicts an order, averaged' }),
     ...samplingParams({ temperature: 0, top_p: 1, max_new_tokens: 256 }),
+    endpoint: endpointParam,
   }),
+  cosmetic: endpointCosmetics,
+  secrets: endpointSecrets,
   gpu: true,
   async run(context) {
     const { compareSets } = await import('./run.ts')

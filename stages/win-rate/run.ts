@@ -4,7 +4,7 @@ import { checkSettings, type JudgeSettings } from '../judge/ask-judge.ts'
 import { chooseRubric } from '../judge/choose-rubric.ts'
 import { compareReplies } from '../judge/compare-replies.ts'
 import { checkReferences, questionOf } from '../judge/questions.ts'
-import { openWriter } from '../sampling/local-writer.ts'
+import { chooseWriter } from '../sampling/choose-writer.ts'
 import type stage from './index.ts'
 import { winRateMetrics } from './metrics.ts'
 import { pairReplies } from './pair-replies.ts'
@@ -33,7 +33,7 @@ export async function compareSets({
   const pairs = pairReplies(inputs.a, inputs.b)
   const rows = pairs.map(({ fields, prompt }) => ({ ...fields, prompt }))
   checkReferences(rubric, rows, inputs.a)
-  const writer = await openWriter(inputs, context)
+  const writer = await chooseWriter(inputs, params.endpoint, context)
   const comparisons = pairs.map(({ a, b }, index) => ({ ...questionOf(rows[index]!), a, b }))
   const verdicts = await compareReplies(writer, comparisons, settings, context)
   const values = winRateMetrics(pairs, verdicts)

@@ -4,9 +4,12 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { responses } from '../../stages/artifacts/responses.ts'
 import clean from '../../stages/clean/index.ts'
+import converse from '../../stages/converse/index.ts'
+import evaluate from '../../stages/evaluate/index.ts'
 import generate from '../../stages/generate/index.ts'
 import judge from '../../stages/judge/index.ts'
 import { Pace } from '../../stages/sampling/endpoint/pace.ts'
+import winRate from '../../stages/win-rate/index.ts'
 import { type Behaviour, ChatServer, question, refuse, reply } from './chat-server.ts'
 import { failureOf, type RunCourse, runStage, temporaryFile, temporaryFolder } from './run-stage.ts'
 
@@ -275,6 +278,44 @@ describe('the pace', () => {
       [1, 2].map(() => pace.turn(1, signal, async () => ({ tokens: performance.now() - start }))),
     )
     for (const { tokens } of began) expect(tokens).toBeGreaterThanOrEqual(55)
+  })
+})
+
+describe('measuring through an endpoint', () => {
+  it('evaluates answers, whose tokens nobody tells', async () => {
+    const server = await ChatServer.listen((response, asked) =>
+      reply(response, /2 plus 2/.test(question(asked)) ? 'Answer: 4' : 'Answer: 5'),
+    )
+    const questions = temporaryFile('questions.jsonl', [
+      { prompt: 'What is 2 plus 2?', answer: '4' },
+      { prompt: 'What is 3 plus 3?', answer: '6' },
+    ])
+    const run = await runStage(evaluate, { questions }, { endpoint: { base_url: server.url, model: 'big' } })
+    const { values } = JSON.parse(run.text('metrics'))
+    expect(values).toMatchObject({ exact_match: 0.5 })
+    expect(values).not.toHaveProperty('mean_tokens')
+  })
+
+  it('compares two sets of replies', async () => {
+    const server = await ChatServer.listen((response, asked) =>
+      reply(response, `Verdict: ${/Reply A: good/.test(question(asked)) ? 'A' : 'B'}`),
+    )
+    const set = (text: string) => temporaryFile('replies.jsonl', [{ prompt: 'Hi', responses: [{ text }] }])
+    const run = await runStage(
+      winRate,
+      { a: set('good'), b: set('bad') },
+      { endpoint: { base_url: server.url, model: 'big' } },
+    )
+    expect(JSON.parse(run.text('metrics')).values).toMatchObject({ win_rate: 1, agreement: 1 })
+  })
+
+  it('continues a conversation', async () => {
+    const server = await ChatServer.listen((response, asked) =>
+      reply(response, `${asked.body.messages.length}`),
+    )
+    const questions = temporaryFile('questions.jsonl', [{ turns: ['Hi', 'And now?'] }])
+    const run = await runStage(converse, { questions }, { endpoint: { base_url: server.url, model: 'big' } })
+    expect(texts(run)).toEqual([['1'], ['3']])
   })
 })
 
