@@ -37,8 +37,8 @@ export interface TrainingTask<Row> {
    * resumed training repeats it.
    */
   disturb?(batch: MicroBatch, rows: readonly Row[], place: Place): MicroBatch
-  /** Further columns of a log row, from the summed metrics. */
-  columns(metrics: Readonly<Record<string, number>>): Readonly<Record<string, number>>
+  /** Further columns of a log row, from the summed metrics and the rows that they were measured on. */
+  columns(metrics: Readonly<Record<string, number>>, whole: readonly Row[]): Readonly<Record<string, number>>
 }
 
 export interface TrainerSettings extends OrderSettings {
@@ -171,7 +171,7 @@ export async function train<Row>(
       loss,
       learning_rate: learningRate,
       grad_norm: gradientNorm,
-      ...task.columns(metrics),
+      ...task.columns(metrics, whole),
       tokens,
       num_tokens: tokensSeen,
     })

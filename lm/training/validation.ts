@@ -56,7 +56,7 @@ export async function evaluate<Row>(
     await onBatch(start + part.length)
   }
   if (!Number.isFinite(loss)) throw notANumber('held-out loss', loss, learner.updates)
-  const columns = Object.entries({ loss, ...task.columns(sums) })
+  const columns = Object.entries({ loss, ...task.columns(sums, rows) })
   return Object.fromEntries(columns.map(([name, value]) => [`eval_${name}`, value]))
 }
 

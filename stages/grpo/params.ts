@@ -13,12 +13,27 @@ export function policyParams(defaults: TrainingDefaults & { epsilon_low: number;
     epsilon_high: Type.Number({
       minimum: 0,
       default: defaults.epsilon_high,
-      description: '... up to 1 + this',
+      description: '... up to 1 + this; of cispo the largest ratio itself',
+    }),
+    delta: Type.Number({
+      minimum: 0,
+      default: 0,
+      description: 'Largest ratio where clipping leaves it free, above 1 + epsilon_high; 0: none',
     }),
     beta: Type.Number({
       minimum: 0,
       default: 0,
       description: 'Weight of the KL penalty to the entering policy',
+    }),
+    use_bias_correction_kl: Type.Boolean({
+      default: false,
+      description: "Multiplies the KL penalty by the importance ratio (TRL's default)",
+    }),
+    top_entropy_quantile: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      default: 1,
+      description: 'Share of the tokens, those of the highest entropy, that move the policy',
     }),
     scale_rewards: Type.Union([Type.Literal('group'), Type.Literal('batch'), Type.Literal('none')], {
       default: 'group',
@@ -49,7 +64,10 @@ export function policyParams(defaults: TrainingDefaults & { epsilon_low: number;
 export interface PolicyParams {
   readonly epsilon_low: number
   readonly epsilon_high: number
+  readonly delta: number
   readonly beta: number
+  readonly use_bias_correction_kl: boolean
+  readonly top_entropy_quantile: number
   readonly scale_rewards: 'group' | 'batch' | 'none'
   readonly drop_zero_std: boolean
   readonly mask_truncated: boolean

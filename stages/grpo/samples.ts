@@ -26,6 +26,8 @@ export interface Sample {
   readonly reward: number
   readonly group: number
   readonly finished: boolean
+  /** Whether the rewards of its group differ. */
+  readonly hasSignal: boolean
   /** By counted token; absent where the file has none: the ratio is then 1. */
   readonly old: ArrayLike<number> | undefined
   /** Under the policy as it entered; only where a KL penalty needs it. */
@@ -70,9 +72,13 @@ export function readComparedSamples(
       `frac_reward_zero_std ${fracRewardZeroStd.toFixed(4)}: ${share}% of the groups have equal rewards, no signal`,
     )
   }
-  const rows = completions.map((row, index) => ({ ...row, advantage: values[index]! }))
+  const rows = completions.map((row, index) => ({
+    ...row,
+    advantage: values[index]!,
+    hasSignal: hasSignal[index]!,
+  }))
   return readSamples(
-    settings.drop_zero_std ? rows.filter((_, index) => hasSignal[index]) : rows,
+    settings.drop_zero_std ? rows.filter((row) => row.hasSignal) : rows,
     model,
     settings,
     log,
@@ -80,11 +86,11 @@ export function readComparedSamples(
 }
 
 /**
- * For objectives that take rewards as they are; `advantage` is 0 where none is given.
+ * For objectives that take rewards as they are; without an `advantage` it is 0.
  * @throws StageFailure `no-rows` where truncation leaves none
  */
 export function readSamples(
-  completions: readonly (ScoredCompletion & { readonly advantage?: number })[],
+  completions: readonly (ScoredCompletion & Partial<Pick<Sample, 'advantage' | 'hasSignal'>>)[],
   { config, tokenizer }: Model,
   settings: Pick<SampleSettings, 'max_length'>,
   { warn }: Log,
@@ -103,6 +109,7 @@ export function readSamples(
         reward: row.reward ?? 0,
         group: row.group,
         finished: isWhole && (row.finished ?? true),
+        hasSignal: row.hasSignal ?? true,
         old: row.logps,
         reference: undefined,
       },

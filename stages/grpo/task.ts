@@ -1,32 +1,36 @@
-/** @file Micro-batches of scored completions for the clipped policy gradient. */
-import { type BatchLayout, type HostTensor, membership, tokenBatch } from '../../lm/training/batch.ts'
-import type { MicroBatch } from '../../lm/training/objective.ts'
+/** @file Micro-batches of scored completions for the policy gradient. */
 import {
-  type PolicyGradientSettings,
-  policyGradient,
-  reinforce,
-} from '../../lm/training/objectives/policy-gradient.ts'
+  type BatchLayout,
+  type HostTensor,
+  membership,
+  perSequence,
+  targetCount,
+  tokenBatch,
+} from '../../lm/training/batch.ts'
+import type { MicroBatch } from '../../lm/training/objective.ts'
+import { type PolicyGradientSettings, policyGradient } from '../../lm/training/objectives/policy-gradient.ts'
+import type { TokenLoss } from '../../lm/training/objectives/policy-losses.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
+import { lengthColumns, summary } from './measure.ts'
 import type { Sample } from './samples.ts'
 
-export type Aggregation = 'grpo' | 'bnpo' | 'dr_grpo' | 'dapo'
+/** What becomes of each token, and how the tokens are averaged; TRL's names. */
+export type LossType = 'grpo' | 'bnpo' | 'dr_grpo' | 'dapo' | 'luspo' | 'cispo' | 'sapo' | 'vespo'
+
+export function tokenLossOf(type: LossType): TokenLoss {
+  return type === 'cispo' || type === 'sapo' || type === 'vespo' ? type : 'clipped'
+}
 
 export interface PolicyTaskSettings extends PolicyGradientSettings {
-  readonly aggregation: Aggregation
+  readonly lossType: LossType
   /** Tokens of the longest completion there could be; the denominator of `dr_grpo`. */
   readonly maxCompletionLength: number
   /** Completions that did not end by themselves do not count. */
   readonly maskTruncated: boolean
 }
 
-function tokens({ sequence }: Sample): number {
-  let count = 0
-  for (let position = 1; position < sequence.ids.length; position++) if (sequence.weights[position]) count++
-  return count
-}
-
 /** One value a slot, from a function of the sample and the token's place in its completion. */
-function perSlot(layout: BatchLayout, value: (sequence: number, token: number) => number): HostTensor {
+export function perSlot(layout: BatchLayout, value: (sequence: number, token: number) => number): HostTensor {
   const data = new Float32Array(layout.slots)
   layout.spans.forEach(({ start, count }, sequence) => {
     for (let token = 0; token < count; token++) data[start + token] = value(sequence, token)
@@ -46,57 +50,81 @@ function counts({ finished }: Sample, { maskTruncated }: PolicyTaskSettings): bo
 }
 
 export function countedTokens(samples: readonly Sample[], settings: PolicyTaskSettings): number {
-  return samples.reduce((sum, sample) => sum + (counts(sample, settings) ? tokens(sample) : 0), 0)
-}
-
-/** What each token's loss counts for in the loss of the accumulated batch, by sequence of `part`. */
-function tokenWeights(part: readonly Sample[], whole: Whole, settings: PolicyTaskSettings) {
-  const ofWhole = Math.max(1, whole.tokens)
-  const ofPart = Math.max(1, countedTokens(part, settings))
-  const weight = (sample: Sample): number => {
-    switch (settings.aggregation) {
-      case 'grpo':
-        return 1 / (whole.sequences * Math.max(1, tokens(sample)))
-      case 'bnpo':
-        return part.length / whole.sequences / ofPart
-      case 'dr_grpo':
-        return 1 / (whole.sequences * settings.maxCompletionLength)
-      case 'dapo':
-        return 1 / ofWhole
-    }
-  }
-  return part.map((sample) =>
-    counts(sample, settings)
-      ? { aggregation: weight(sample), share: part.length / whole.sequences / ofPart }
-      : { aggregation: 0, share: 0 },
+  return samples.reduce(
+    (sum, sample) => sum + (counts(sample, settings) ? targetCount(sample.sequence) : 0),
+    0,
   )
 }
 
-/** The arrays that `policyGradient` reads. */
+/** What a token's loss counts for in the loss of the accumulated batch. */
+function tokenWeight(
+  { sequence }: Sample,
+  part: { readonly sequences: number; readonly tokens: number },
+  whole: Whole,
+  settings: PolicyTaskSettings,
+): number {
+  switch (settings.lossType) {
+    case 'grpo':
+    case 'sapo':
+      return 1 / (whole.sequences * targetCount(sequence))
+    case 'bnpo':
+      return part.sequences / whole.sequences / part.tokens
+    case 'dr_grpo':
+      return 1 / (whole.sequences * settings.maxCompletionLength)
+    case 'dapo':
+    case 'cispo':
+    case 'vespo':
+      return 1 / Math.max(1, whole.tokens)
+    case 'luspo':
+      return 1 / whole.sequences
+  }
+}
+
+/** The arrays that `policyGradient` reads. A completion that does not count has no token among the slots. */
 export function policyBatch(part: readonly Sample[], whole: Whole, settings: PolicyTaskSettings): MicroBatch {
-  const { arrays, layout, length } = tokenBatch(part.map(({ sequence }) => sequence))
-  const weights = tokenWeights(part, whole, settings)
+  const sequences = part.map((sample) =>
+    counts(sample, settings)
+      ? sample.sequence
+      : { ids: sample.sequence.ids, weights: sample.sequence.ids.map(() => 0) },
+  )
+  const { arrays, layout, length } = tokenBatch(sequences)
+  const own = { sequences: part.length, tokens: layout.counted }
   const members = membership(layout)
   const averaging = members.data.map((member, index) => {
     const { count } = layout.spans[Math.floor(index / layout.slots)]!
     return member / Math.max(1, count)
   })
+  const scalar = (value: number): HostTensor => ({ shape: [], data: Float32Array.of(value) })
+  const microShare = part.length / whole.sequences
   return {
     arrays: {
       ...arrays,
       membership: members,
       averaging: { shape: members.shape, data: averaging },
+      occupied: perSequence(layout.spans.map(({ count }) => Math.sign(count))),
       advantages: perSlot(layout, (row) => part[row]!.advantage),
       old: perSlot(layout, (row, token) => part[row]!.old?.[token] ?? 0),
       hasOld: perSlot(layout, (row) => (part[row]!.old === undefined ? 0 : 1)),
       reference: perSlot(layout, (row, token) => part[row]!.reference?.[token] ?? 0),
-      aggregation: perSlot(layout, (row) => weights[row]!.aggregation),
-      tokenShare: perSlot(layout, (row) => weights[row]!.share),
+      aggregation: perSlot(layout, (row) => tokenWeight(part[row]!, own, whole, settings)),
+      tokenShare: perSlot(layout, () => microShare / layout.counted),
+      sequenceShare: scalar(1 / whole.sequences),
+      microShare: scalar(microShare),
+      entropyRank: scalar(entropyRank(layout.counted, settings.topEntropyQuantile)),
     },
     sequences: part.length,
     length,
     tokens: part.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
   }
+}
+
+/**
+ * Place, from 1, in ascending order of the lowest entropy that reaches the quantile 1 - `share`, interpolated between
+ * the two nearest tokens as `torch.quantile` does.
+ */
+function entropyRank(tokens: number, share: number): number {
+  const position = (1 - share) * Math.max(0, tokens - 1)
+  return Math.ceil(position - 1e-6) + 1
 }
 
 export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings): TrainingTask<Sample> {
@@ -106,33 +134,21 @@ export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings
     lengthOf: ({ sequence }) => sequence.ids.length,
     collate: (part, whole) =>
       policyBatch(part, { sequences: whole.length, tokens: countedTokens(whole, settings) }, settings),
-    columns: (metrics) => metrics,
+    columns: (metrics, whole) => ({ ...metrics, ...sampleColumns(whole) }),
   }
 }
 
-/** Rewards further from 0 than this are clipped before the baseline is taken. */
-const rewardBound = 5
-
-/** -mean[(r - mean reward of the accumulated batch) * log p(completion)], rewards clipped to +-5. */
-export function reinforceTask(rows: readonly Sample[]): TrainingTask<Sample> {
-  const clipped = ({ reward }: Sample) => Math.max(-rewardBound, Math.min(rewardBound, reward))
+/** What the rows of an update are, whatever the policy makes of them. */
+function sampleColumns(samples: readonly Sample[]): Record<string, number> {
+  const groups = new Map(samples.map(({ group, hasSignal }) => [group, hasSignal]))
+  const silent = [...groups.values()].filter((hasSignal) => !hasSignal).length
   return {
-    rows,
-    objective: reinforce,
-    lengthOf: ({ sequence }) => sequence.ids.length,
-    collate: (part, whole) => {
-      const { arrays, layout, length } = tokenBatch(part.map(({ sequence }) => sequence))
-      const baseline = whole.reduce((sum, sample) => sum + clipped(sample), 0) / whole.length
-      return {
-        arrays: {
-          ...arrays,
-          factors: perSlot(layout, (row) => (clipped(part[row]!) - baseline) / whole.length),
-        },
-        sequences: part.length,
-        length,
-        tokens: part.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
-      }
-    },
-    columns: (metrics) => metrics,
+    ...summary(
+      'reward',
+      'reward_std',
+      samples.map(({ reward }) => reward),
+    ),
+    frac_reward_zero_std: silent / groups.size,
+    ...lengthColumns(samples.map(({ sequence, finished }) => ({ length: targetCount(sequence), finished }))),
   }
 }

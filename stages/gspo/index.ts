@@ -39,6 +39,10 @@ export default defineStage({
       default: 'gspo',
       description: 'reward_weighted: likelihood of each completion, weighted by its softmaxed reward',
     }),
+    loss_type: Type.Union([Type.Literal('grpo'), Type.Literal('luspo')], {
+      default: 'grpo',
+      description: 'Completions count alike, or (luspo) by their length',
+    }),
     weight_temperature: Type.Number({
       minimum: 0,
       default: 1,

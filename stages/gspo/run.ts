@@ -19,7 +19,7 @@ type Context = ContextOf<typeof stage>
 
 export async function optimise({ inputs, outputs, params, ...context }: Context): Promise<void> {
   const data = storedCompletions(inputs, params.rollouts)
-  const course = { stage: 'gspo', level: 'sequence', aggregation: 'grpo' } as const
+  const course = { stage: 'gspo', level: 'sequence', lossType: params.loss_type } as const
   if (data === undefined) {
     requireObjective(params.objective, 'gspo')
     return optimiseOnline(course, inputs, params, outputs, context)

@@ -41,29 +41,6 @@ export interface ChatReference {
   readonly ids: number[]
 }
 
-export interface StepReference<Batch> {
-  readonly log: Readonly<Record<string, number | null>>
-  /** The step's micro-batches. Absent where they equal those of the file's first run. */
-  readonly batches?: Batch[]
-}
-
-export interface RunReference<Batch> {
-  readonly settings: Readonly<Record<string, unknown>>
-  readonly steps: StepReference<Batch>[]
-}
-
-export interface PolicyGradientBatch {
-  readonly rows: {
-    readonly prompt_ids: number[]
-    readonly completion_ids: number[]
-    /** False where a truncated completion was masked. */
-    readonly counted: boolean
-    readonly advantage: number
-    readonly old_logps: number[]
-    readonly reference_logps?: number[]
-  }[]
-}
-
 /** A checkpoint of `models/`, with an adapter of `adapters/` beside it where one is named. */
 export function loadReferenceModel(model: string, adapter?: string): DecoderParameters {
   const { config, weights } = loadModel(referencePath(`models/${model}`))

@@ -42,6 +42,9 @@ class Accelerator:
     def reduce(self, value, reduction):
         return value
 
+    def pad_across_processes(self, value, **_):
+        return value
+
 
 # --- Direct preference optimisation -----------------------------------------------------------------------------
 
@@ -165,23 +168,33 @@ def advantages_of(rewards, group_size, scale):
     return (centred / (spread + 1e-4)).nan_to_num(0.0).view(-1)
 
 
+# TRL's defaults, with a step between those of positive and negative advantages.
+GATES = {
+    'sapo_temperature_pos': 1.0, 'sapo_temperature_neg': 1.5, 'vespo_k_pos': 2.0, 'vespo_lambda_pos': 3.0, 'vespo_k_neg': 3.0,
+    'vespo_lambda_neg': 2.0,
+}
+
+
 def policy_gradient_with_trl(case, advantages, settings):
     logps = case['logps'].clone().requires_grad_()
     mask = case['mask'].clone()
     if settings['mask_truncated']:  # TRL masks while it scores, before the loss: the same lines, here
         mask = mask * torch.tensor(case['finished'], dtype=torch.long)[:, None]
     rows, width = mask.shape
-    entropies = torch.zeros(rows, width, dtype=DOUBLE)
+    entropies = case['entropies']
     level = settings['importance']
     trainer = SimpleNamespace(
         model=SimpleNamespace(training=True), accelerator=Accelerator(), aux_loss_enabled=False,
-        top_entropy_quantile=1.0, off_policy_mask_threshold=None, importance_sampling_level=level,
+        top_entropy_quantile=settings['top_entropy_quantile'], off_policy_mask_threshold=None, importance_sampling_level=level,
         beta=settings['beta'], loss_type=settings['loss_type'], epsilon_low=settings['epsilon_low'],
         epsilon_high=settings['epsilon_high'], use_vllm=False, current_gradient_accumulation_steps=1,
         max_completion_length=settings['max_completion_length'], _entropy_bonus_enabled=False,
         args=SimpleNamespace(
-            use_bias_correction_kl=settings['bias_correction_kl'], delta=settings['delta'], steps_per_generation=1
+            use_bias_correction_kl=settings['bias_correction_kl'], delta=settings['delta'], steps_per_generation=1,
+            **GATES,
         ),
+        get_gamma_weights=GRPOTrainer.get_gamma_weights,
+        get_high_entropy_mask=lambda *args: GRPOTrainer.get_high_entropy_mask(trainer, *args),
         _metrics={'train': defaultdict(list)},
         _get_per_token_logps_and_entropies=lambda *_, **__: (logps, entropies, None),
     )
@@ -195,7 +208,7 @@ def policy_gradient_with_trl(case, advantages, settings):
         inputs['old_per_token_logps'] = case['old_logps']
     loss = GRPOTrainer._compute_loss(trainer, None, inputs)
     loss.backward()
-    metrics = {name: values[0] for name, values in trainer._metrics['train'].items() if name != 'entropy'}
+    metrics = {name: values[0] for name, values in trainer._metrics['train'].items()}
     return {'source': 'trl', 'loss': loss.item(), 'gradient': logps.grad, 'metrics': metrics}
 
 
@@ -208,10 +221,11 @@ def policy_gradient():
     old = exact(-draw(1.5).abs() - 0.05)
     logps = exact((old + draw(0.25)).clamp(max=-0.002))
     reference = exact((old + draw(0.3)).clamp(max=-0.002))
+    entropies = exact(draw(1.0).abs() + 0.1)
     # Padding holds whatever a model says about padding: it must not reach the loss.
     case = {
         'logps': logps, 'old_logps': old, 'reference_logps': reference, 'mask': mask,
-        'finished': [False, True, True, True, True, False, True, True], 'group_size': group_size,
+        'finished': [False, True, True, True, True, False, True, True], 'group_size': group_size, 'entropies': entropies,
     }
     reward_sets = {
         'plain': [3.0, 1.0, 4.5, 1.5, 0.0, 5.0, 5.0, 2.0],
@@ -225,7 +239,7 @@ def policy_gradient():
     base = {
         'rewards': 'plain', 'scale_rewards': 'group', 'importance': 'token', 'loss_type': 'dapo', 'beta': 0.0,
         'epsilon_low': 0.2, 'epsilon_high': 0.2, 'delta': None, 'mask_truncated': False, 'old_logps': True,
-        'bias_correction_kl': False, 'max_completion_length': 8,
+        'bias_correction_kl': False, 'max_completion_length': 8, 'top_entropy_quantile': 1.0,
     }
     variants = []
     for loss_type in ('grpo', 'bnpo', 'dr_grpo', 'dapo'):
@@ -239,7 +253,13 @@ def policy_gradient():
                  for scale in ('group', 'batch', 'none')]
     variants += [
         {'old_logps': False}, {'old_logps': False, 'beta': 0.1}, {'epsilon_low': 0.05, 'epsilon_high': 0.1},
-        {'beta': 0.04, 'bias_correction_kl': True}, {'delta': 1.15},
+        {'beta': 0.04, 'bias_correction_kl': True}, {'delta': 1.15}, {'delta': 1.3, 'beta': 0.04, 'bias_correction_kl': True},
+    ]
+    for soft in ({'loss_type': 'cispo', 'epsilon_high': 1.2}, {'loss_type': 'sapo'}, {'loss_type': 'vespo'}):
+        variants += [soft, {**soft, 'mask_truncated': True, 'beta': 0.04}, {**soft, 'old_logps': False}]
+    variants += [
+        {'top_entropy_quantile': 0.5}, {'top_entropy_quantile': 0.2, 'loss_type': 'grpo', 'beta': 0.04},
+        {'top_entropy_quantile': 0.0}, {'top_entropy_quantile': 0.33, 'mask_truncated': True},
     ]
     sequence = {'importance': 'sequence', 'loss_type': 'grpo'}
     variants += [
@@ -248,6 +268,9 @@ def policy_gradient():
         {**sequence, 'epsilon_low': 0.1, 'epsilon_high': 0.15, 'beta': 0.04, 'bias_correction_kl': True},
         {**sequence, 'epsilon_low': 0.1, 'epsilon_high': 0.15, 'mask_truncated': True},
         {**sequence, 'epsilon_low': 0.3, 'epsilon_high': 0.3, 'old_logps': False},
+        {**sequence, 'loss_type': 'luspo', 'epsilon_low': 0.1, 'epsilon_high': 0.15},
+        {**sequence, 'loss_type': 'luspo', 'epsilon_low': 0.1, 'epsilon_high': 0.15, 'beta': 0.04, 'mask_truncated': True},
+        {**sequence, 'loss_type': 'sapo'}, {**sequence, 'delta': 1.05, 'epsilon_low': 0.1, 'epsilon_high': 0.15},
         {**sequence, 'epsilon_low': 0.1, 'epsilon_high': 0.15, 'scale_rewards': 'none', 'rewards': 'one_flat_group'},
     ]
     cases = []

@@ -11,20 +11,26 @@ log-probabilities, iterations, accumulation.
 
 import contextlib
 import io
-import shutil
 import tempfile
 import warnings
 
-from make_training import COMMON, SHOWN, start, tokenizer, user
-from reference import ADAPTERS, FIXTURES, write_json
+from reference import write_json
+from trainers import COMMON, TRAINING, policy, save_adapter, tokenizer, user
 
 import torch
 import trl.trainer.grpo_trainer as grpo_module
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-TRAINING = FIXTURES / 'training'
 LONGEST = 12
+# What the fixture shows of a run's settings.
+SHOWN = (
+    'per_device_train_batch_size', 'gradient_accumulation_steps', 'num_train_epochs', 'max_steps', 'learning_rate',
+    'lr_scheduler_type', 'warmup_steps', 'weight_decay', 'max_grad_norm', 'adam_beta1', 'adam_beta2', 'adam_epsilon', 'beta',
+    'loss_type', 'num_generations', 'max_completion_length', 'steps_per_generation', 'num_iterations', 'epsilon',
+    'epsilon_high', 'scale_rewards', 'importance_sampling_level', 'mask_truncated_completions', 'use_bias_correction_kl',
+    'temperature', 'reward_weights', 'multi_objective_aggregation',
+)
 PROMPTS = [
     'What is 12 minus 5?', 'What is 8 plus 8?', 'Which word comes first: saw or glove?', 'Hi', 'Add 3 and 4.',
     'Sort tie, grape and red. Which is first?', 'What is 90 plus 4?', 'Write a story.',
@@ -94,7 +100,7 @@ def train(scratch, settings):
         'generation_kwargs': {'suppress_tokens': [tokenizer().pad_token_id]}, **settings,
     })
     trainer = Online(
-        model=start(), processing_class=tokenizer(), args=args, reward_funcs=rewards,
+        model=policy(), processing_class=tokenizer(), args=args, reward_funcs=rewards,
         train_dataset=Dataset.from_list([{'prompt': user(prompt)} for prompt in PROMPTS]),
     )
     trainer.generations = []
@@ -111,8 +117,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         for name, settings in RUNS.items():
             trainer = train(scratch, settings)
-            shown = {key: getattr(trainer.args, key) for key in (*SHOWN, 'reward_weights', 'multi_objective_aggregation')
-                     if hasattr(trainer.args, key)}
+            shown = {key: getattr(trainer.args, key) for key in SHOWN}
             runs[name] = {
                 'settings': {key: getattr(value, 'value', value) for key, value in shown.items()},
                 'generations': trainer.generations,
@@ -122,12 +127,7 @@ def main():
                 ],
             }
             if name == 'grpo':
-                folder = TRAINING / 'online-grpo'
-                shutil.rmtree(folder, ignore_errors=True)
-                trainer.model.save_pretrained(folder, selected_adapters=['default'])
-                (folder / 'README.md').unlink(missing_ok=True)
-                (folder / 'adapter_config.json').unlink()
-                shutil.copy(ADAPTERS / 'qwen2' / 'adapter_config.json', folder)
+                save_adapter(trainer, TRAINING / 'online-grpo')
     write_json(TRAINING / 'online.json', {'prompts': PROMPTS, 'runs': runs}, levels=4)
 
 

@@ -63,7 +63,10 @@ describe('gspo', () => {
     expect(log[0]!.loss).toBeCloseTo(-sum(gains) / 5, 4)
     // Logged over tokens.
     expect(log[0]!.ratio).toBeCloseTo(sum(ratios.map((each, row) => each * lengths[row]!)) / sum(lengths), 4)
-    expect(log[0]!.clip_ratio!).toBeGreaterThan(0)
+    const clipped = ratios.map((each, row) =>
+      Number(advantages[row]! > 0 ? each > 1 + 4e-4 : advantages[row]! < 0 && each < 1 - 3e-4),
+    )
+    expect(log[0]!['clip_ratio/region_mean']!).toBeCloseTo(sum(clipped) / 5, 6)
   })
 
   it('starts at the ratio 1 without stored log-probabilities, with a gradient', async () => {

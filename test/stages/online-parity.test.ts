@@ -86,8 +86,8 @@ async function run({ settings, generations }: OnlineReference['runs'][string]) {
   const reward = Object.fromEntries(names.map((name) => [name, temporaryFile(`${name}.js`, functions[name])]))
   const course =
     settings.importance_sampling_level === 'sequence'
-      ? ({ stage: 'gspo', level: 'sequence', aggregation: 'grpo' } as const)
-      : ({ stage: 'grpo', level: 'token', aggregation: settings.loss_type as 'dapo' } as const)
+      ? ({ stage: 'gspo', level: 'sequence', lossType: 'grpo' } as const)
+      : ({ stage: 'grpo', level: 'token', lossType: settings.loss_type as 'dapo' } as const)
   const stage: typeof grpo = {
     ...grpo,
     run: ({ inputs, outputs, params, ...context }) =>

@@ -1,107 +1,89 @@
-/**
- * @file Clipped policy gradients on scored completions: GRPO (arXiv 2402.03300; its variants Dr. GRPO 2503.20783 and
- * DAPO 2503.14476) with a ratio a token, GSPO (2507.18071) with a ratio a sequence.
- */
-import { stopGradient } from '../../tensor/stop-gradient.ts'
-import { type Tensor, tf } from '../../tensor/tf.ts'
+/** @file Policy gradients on scored completions, with the metrics that TRL logs. */
+import { detached, stopGradient } from '../../tensor/stop-gradient.ts'
+import { type Tensor, type TensorMap, tf } from '../../tensor/tf.ts'
 import type { Objective } from '../objective.ts'
+import { type TokenLosses, type TokenLossSettings, tokenLosses } from './policy-losses.ts'
 
-export interface PolicyGradientSettings {
-  /** Importance ratio of each token, or of the whole sequence (the geometric mean of its tokens' ratios). */
-  readonly level: 'token' | 'sequence'
-  readonly epsilonLow: number
-  readonly epsilonHigh: number
-  /** Weight of the KL penalty to the reference. */
-  readonly beta: number
-}
-
-export interface PolicyTokens {
-  /** Policy, old policy and reference log-probabilities, [slots]. */
-  readonly logps: Tensor
-  readonly old: Tensor
-  readonly reference: Tensor
-  /** [slots]: the advantage of each token's completion. */
-  readonly advantages: Tensor
-  /** [sequences, slots]: 1 / tokens of the sequence where the token belongs to it. Needed for `sequence`. */
-  readonly averaging: Tensor
-  /** [sequences, slots]: 1 where the token belongs to the sequence. */
-  readonly membership: Tensor
+export interface PolicyGradientSettings extends TokenLossSettings {
+  /** Only this share of a micro-batch's tokens, those of the highest entropy, moves the policy (arXiv 2506.01939). */
+  readonly topEntropyQuantile: number
 }
 
 /**
- * Loss and diagnostics of each token, [slots]:
- * -min(ratio A, clip(ratio, 1 - epsilonLow, 1 + epsilonHigh) A) + beta KL, with Schulman's estimator
- * KL = exp(ref - lp) - (ref - lp) - 1.
- */
-export function policyTokenLosses(tokens: PolicyTokens, settings: PolicyGradientSettings) {
-  const { logps, old, advantages } = tokens
-  const logRatio = settings.level === 'token' ? tf.sub(logps, old) : sequenceLogRatio(tokens)
-  const ratio = tf.exp(logRatio)
-  const clipped = tf.clipByValue(ratio, 1 - settings.epsilonLow, 1 + settings.epsilonHigh)
-  const unclippedGain = tf.mul(ratio, advantages)
-  const clippedGain = tf.mul(clipped, advantages)
-  const gain = tf.minimum(unclippedGain, clippedGain)
-  const isClipped = tf.cast(tf.less(clippedGain, unclippedGain), 'float32')
-  if (settings.beta === 0) return { losses: tf.neg(gain), isClipped, ratio, kl: undefined }
-  const toReference = tf.sub(tokens.reference, logps)
-  const kl = tf.sub(tf.sub(tf.exp(toReference), toReference), 1)
-  return { losses: tf.add(tf.neg(gain), tf.mul(kl, settings.beta)), isClipped, ratio, kl }
-}
-
-/** The mean log-ratio of each token's sequence, [slots]. */
-function sequenceLogRatio({ logps, old, averaging, membership }: PolicyTokens): Tensor {
-  const means = tf.matMul(averaging, tf.expandDims(tf.sub(logps, old), 1))
-  return tf.squeeze(tf.matMul(membership, means, true, false), [1])
-}
-
-/**
- * Reads, besides `tokenBatch`'s arrays: `aggregation` [slots] (what each token's loss counts for; 0 in padding and
- * where a completion is masked), `tokenShare` [slots] (1 / counted tokens of the accumulated batch), `old`,
- * `hasOld` (1 where an old log-probability is known; elsewhere the ratio is 1 and only its gradient counts),
- * `reference`, `advantages` [slots], `membership` and `averaging` [sequences, slots].
+ * Reads, besides `tokenBatch`'s arrays: `aggregation` [slots] (what each token's loss counts for; 0 in padding),
+ * `tokenShare` [slots] (its share in the means over tokens; 0 in padding), `old`, `hasOld` (1 where an old
+ * log-probability is known; elsewhere the ratio is 1 and only its gradient counts), `reference`, `advantages`
+ * [slots], `membership` and `averaging` [sequences, slots], `occupied` [sequences] (1 where a sequence has tokens that
+ * count), the scalars `sequenceShare` (1 / sequences of the accumulated batch) and `microShare` (the micro-batch's
+ * share of them), and with `topEntropyQuantile` the scalar `entropyRank`.
  */
 export function policyGradient(settings: PolicyGradientSettings): Objective {
-  return ({ logps }, batch) => {
+  return ({ logps: scored, entropy }, batch) => {
+    // Padding slots carry arbitrary log-probabilities, whose exponentials times 0 must not become NaN.
+    const logps = tf.where(tf.greater(batch.tokenShare!, 0), scored, tf.zerosLike(scored))
     const own = tf.mul(stopGradient(logps), tf.sub(1, batch.hasOld!))
-    const tokens: PolicyTokens = {
-      logps,
-      old: tf.add(tf.mul(batch.old!, batch.hasOld!), own),
-      reference: batch.reference!,
-      advantages: batch.advantages!,
-      averaging: batch.averaging!,
-      membership: batch.membership!,
-    }
-    const { losses, isClipped, ratio, kl } = policyTokenLosses(tokens, settings)
-    // Padding slots carry arbitrary log-probabilities: their product with 0 must not become NaN.
-    const counted = tf.greater(batch.tokenShare!, 0)
-    const only = (x: Tensor) => tf.where(counted, x, tf.zerosLike(x))
+    const losses = tokenLosses(
+      {
+        logps,
+        old: tf.add(tf.mul(batch.old!, batch.hasOld!), own),
+        reference: batch.reference!,
+        advantages: batch.advantages!,
+        averaging: batch.averaging!,
+        membership: batch.membership!,
+      },
+      settings,
+    )
+    const overTokens = (x: Tensor) => tf.sum(tf.mul(x, batch.tokenShare!))
+    const policy =
+      settings.topEntropyQuantile < 1 ? tf.mul(losses.policy, highestEntropy(entropy, batch)) : losses.policy
+    const { kl } = losses
+    const total = kl === undefined ? policy : tf.add(policy, tf.mul(kl, settings.beta))
     return {
-      loss: tf.sum(tf.mul(only(losses), batch.aggregation!)),
+      loss: tf.sum(tf.mul(total, batch.aggregation!)),
       metrics: {
-        clip_ratio: tf.sum(tf.mul(isClipped, batch.tokenShare!)),
-        ratio: tf.sum(tf.mul(only(ratio), batch.tokenShare!)),
-        ...(kl !== undefined && { kl: tf.sum(tf.mul(only(kl), batch.tokenShare!)) }),
+        entropy: overTokens(entropy),
+        ratio: overTokens(losses.ratio),
+        ...(kl !== undefined && { kl: overTokens(kl) }),
+        ...clippingMetrics(losses, batch, settings, overTokens),
       },
     }
   }
 }
 
-/**
- * -mean[(r - baseline) * log p(completion)]. `factors` [slots] holds (r - baseline) / completions of the
- * accumulated batch.
- */
-export const reinforce: Objective = ({ logps }, batch) => ({
-  loss: tf.neg(tf.sum(tf.mul(logps, batch.factors!))),
-  metrics: {},
-})
+/** 1 where no fewer than `entropyRank` of the micro-batch's tokens have that entropy or less, [slots]. */
+function highestEntropy(entropy: Tensor, { tokenShare, entropyRank }: TensorMap): Tensor {
+  return detached(entropy, (x) => {
+    const counted = tf.cast(tf.greater(tokenShare!, 0), 'float32')
+    const noHigher = tf.cast(tf.lessEqual(tf.expandDims(x, 0), tf.expandDims(x, 1)), 'float32') // [slots, slots]
+    const ranks = tf.squeeze(tf.matMul(noHigher, tf.expandDims(counted, 1)), [1])
+    return tf.cast(tf.greaterEqual(ranks, entropyRank!), 'float32')
+  })
+}
 
-/**
- * -sum_k w_k log p(y_k) + kl mean_k(log p(y_k) - log p_ref(y_k)), mean over prompts. `factors` [slots] holds
- * (w_k - kl / K) / prompts of the accumulated batch, `klFactors` [slots] kl / K / prompts, `reference` [slots].
- */
-export const rewardWeighted: Objective = ({ logps }, batch) => ({
-  loss: tf.neg(
-    tf.add(tf.sum(tf.mul(logps, batch.factors!)), tf.sum(tf.mul(batch.reference!, batch.klFactors!))),
-  ),
-  metrics: {},
-})
+/** Over tokens where the ratio is theirs, over sequences where it is the sequence's. */
+function clippingMetrics(
+  { clippedLow, clippedHigh, gate }: TokenLosses,
+  batch: TensorMap,
+  { tokenLoss, level }: TokenLossSettings,
+  overTokens: (x: Tensor) => Tensor,
+): TensorMap {
+  const ofSequences = (x: Tensor) => tf.squeeze(tf.matMul(batch.averaging!, tf.expandDims(x, 1)), [1])
+  const mean = (x: Tensor) =>
+    level === 'token' ? overTokens(x) : tf.mul(tf.sum(ofSequences(x)), batch.sequenceShare!)
+  if (tokenLoss === 'cispo') return { cispo_clip_ratio: mean(clippedHigh) }
+  if (tokenLoss === 'vespo') {
+    const ofEach = tf.add(ofSequences(gate!), tf.sub(1, batch.occupied!))
+    return { 'vespo/phi_seq_mean': tf.mul(tf.sum(ofEach), batch.sequenceShare!) }
+  }
+  if (tokenLoss === 'sapo') return {}
+  // A sequence without tokens has no ratio of a token, and the ratio 1 as a sequence.
+  const low = ofSequences(clippedLow)
+  const lowest = level === 'token' ? tf.add(low, tf.sub(1, batch.occupied!)) : low
+  return {
+    'clip_ratio/low_mean': mean(clippedLow),
+    'clip_ratio/low_min': tf.mul(tf.min(lowest), batch.microShare!),
+    'clip_ratio/high_mean': mean(clippedHigh),
+    'clip_ratio/high_max': tf.mul(tf.max(ofSequences(clippedHigh)), batch.microShare!),
+    'clip_ratio/region_mean': mean(tf.add(clippedLow, clippedHigh)),
+  }
+}

@@ -11,9 +11,9 @@ import type { RolloutSchedule } from '../../../lm/training/rollout-schedule.ts'
 import type { ScoringHooks, SequenceScorer } from '../../../lm/training/score-sequences.ts'
 import type { Reward } from '../../rewards/reward.ts'
 import { answerText } from '../../sampling/local-writer.ts'
+import { lengthColumns, rewardColumns } from '../measure.ts'
 import type { Sample } from '../samples.ts'
 import { countedTokens, type PolicyTaskSettings } from '../task.ts'
-import { lengthColumns, rewardColumns } from './measure.ts'
 import type { OnlinePrompt } from './prompts.ts'
 import type { Collected, RolloutRow } from './rollout.ts'
 import type { SampledCompletion, Sampler } from './sampler.ts'
@@ -113,7 +113,7 @@ export async function collectRollout(
     rows,
     columns: {
       ...rewardColumns(names, scored, advantages.rewards, advantages.fracRewardZeroStd),
-      ...lengthColumns(completions),
+      ...lengthColumns(completions.map(({ ids, finished }) => ({ length: ids.length, finished }))),
     },
     tokens: samples.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
   }
@@ -141,6 +141,7 @@ async function samplesOf(
     reward: advantages.rewards[index] ?? 0,
     group: Math.floor(index / (sequences.length / schedule.promptsABatch)),
     finished: completions[index]!.finished,
+    hasSignal: advantages.hasSignal[index]!,
     old: oldLogps?.[index],
     reference: referenceLogps?.[index],
   }))

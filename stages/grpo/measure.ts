@@ -1,6 +1,5 @@
-/** @file What the log says of a generation batch, under TRL's names. */
-import { spread } from '../../../lm/training/advantages.ts'
-import type { SampledCompletion } from './sampler.ts'
+/** @file What the log says of scored completions, under TRL's names. */
+import { spread } from '../../lm/training/advantages.ts'
 
 /**
  * @param names of the reward functions
@@ -25,17 +24,24 @@ export function rewardColumns(
 }
 
 /** Mean and sample deviation of what was scored; no column where nothing was. */
-function summary(mean: string, deviation: string, scores: readonly (number | null)[]) {
+export function summary(mean: string, deviation: string, scores: readonly (number | null)[]) {
   const scored = scores.filter((score) => score !== null)
   if (scored.length === 0) return {}
   const values = spread(scored)
   return { [mean]: values.mean, ...(scored.length > 1 && { [deviation]: values.deviation }) }
 }
 
-/** Lengths in tokens, the end token included. Without a completion that ended by itself those lengths are 0, as in TRL. */
-export function lengthColumns(completions: readonly SampledCompletion[]): Record<string, number> {
-  const lengths = completions.map(({ ids }) => ids.length)
-  const ended = completions.flatMap(({ ids, finished }) => (finished ? [ids.length] : []))
+export interface CompletionLength {
+  /** Tokens, the end token included. */
+  readonly length: number
+  /** Ended by itself. */
+  readonly finished: boolean
+}
+
+/** Lengths in tokens. Without a completion that ended by itself those lengths are 0, as in TRL. */
+export function lengthColumns(completions: readonly CompletionLength[]): Record<string, number> {
+  const lengths = completions.map(({ length }) => length)
+  const ended = completions.flatMap(({ length, finished }) => (finished ? [length] : []))
   const whole = ended.length === 0 ? [0] : ended
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
   return {
