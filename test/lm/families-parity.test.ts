@@ -48,7 +48,7 @@ interface FamiliesReference {
   >
 }
 
-const reference = readReference<FamiliesReference>('families.json')
+const reference = readReference<FamiliesReference>('logits-families.json')
 
 beforeAll(async () => {
   registerOnnxBackend()

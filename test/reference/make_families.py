@@ -1,11 +1,12 @@
 """Tiny random checkpoints of further families, saved by transformers, and what transformers and PEFT compute with them.
 
-models/<name>    see `checkpoints`; norms and biases are drawn, too: a default of one or zero hides a missing term
-adapters/<name>  LoRA r 2, alpha 4, all seven projections of the text model, B not zero
-families.json    per model, bare and with its adapter: logits of right-padded rows, longer than the sliding windows, at
-                 some tokens; the gradient of the mean loss on those rows with respect to the adapter; greedy
-                 continuations of twenty chat prompts, stopping nowhere; the same for the checkpoints of make_models.py
-rotary.json      rotary frequencies of configurations as they stand on the hub
+models/<name>         see `checkpoints`; norms and biases are drawn, too: a default of one or zero hides a missing term
+adapters/<name>       LoRA r 2, alpha 4, all seven projections of the text model, B not zero
+logits-families.json  per model, bare and with its adapter: logits of right-padded rows, longer than the sliding windows,
+                      at some tokens; the gradient of the mean loss on those rows with respect to the adapter; greedy
+                      continuations of twenty chat prompts, stopping nowhere; the same for the checkpoints of
+                      make_models.py
+rotary.json           rotary frequencies of configurations as they stand on the hub
 """
 
 import json
@@ -188,7 +189,7 @@ def answers(model, prompts):
         continuation, margin = greedy(model, prompt)
         if margin < 2e-3:
             continue
-        result.append({'prompt': index, 'continuation': continuation, 'smallest_margin': float(f'{margin:.2g}')})
+        result.append({'prompt': index, 'continuation': continuation, 'smallest_margin': round(margin, 5)})
         if len(result) == 20:
             break
     assert len(result) == 20, 'too few prompts with clear decisions'
@@ -303,7 +304,7 @@ def main():
         save_adapter(adapted, ADAPTERS / name)
         results[name] = describe(folder, ADAPTERS / name, rows, prompts)
         print(name, f"smallest margin {min(answer['smallest_margin'] for answer in results[name]['greedy'])}", flush=True)
-    write_json(FIXTURES / 'families.json', {
+    write_json(FIXTURES / 'logits-families.json', {
         'input_ids': rows, 'tokens': KEPT_TOKENS, 'prompts': prompts, 'models': results,
     }, levels=4)
     write_json(FIXTURES / 'rotary.json', {
