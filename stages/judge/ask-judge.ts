@@ -2,13 +2,20 @@
 import { type Progress, StageFailure } from 'flow/stage'
 import type { Rubric } from '../../lm/judging/rubric.ts'
 import {
+  type FoundVerdict,
   type VerdictChoice,
   type VerdictReader,
   verdictChoices,
   verdictReader,
 } from '../../lm/judging/verdict.ts'
-import { type ChoiceRequest, reportProgress, type SamplingParams, type Writer } from '../sampling/writer.ts'
-import { likelyTokens, sharesAt } from './weighed-tokens.ts'
+import {
+  type ChoiceRequest,
+  reportProgress,
+  type SamplingParams,
+  type Writer,
+  type Written,
+} from '../sampling/writer.ts'
+import { checkDistinct, likelyTokens, sharesAt } from './weighed-tokens.ts'
 
 export interface JudgeSettings {
   readonly rubric: Rubric
@@ -67,6 +74,7 @@ async function askEach(
   if (weighs && writer.choose !== undefined && leadsToVerdict(rubric.opening, read, choices)) {
     return await weighOpenings(writer, prompts, { rubric, choices, batchSize: sampling.batch_size }, hooks)
   }
+  if (writer.choose === undefined) checkDistinct(choices)
   const count = sampling.temperature === 0 ? 1 : votes
   const asked = prompts.flatMap((prompt) => Array.from({ length: count }, () => prompt))
   const answers = await writer.write(
@@ -79,21 +87,9 @@ async function askEach(
     },
   )
   const found = answers.map(({ text }) => read(text))
-  let values = found.map((verdict) => verdict?.value ?? null)
-  if (weighs) {
-    const starts = found.map((verdict) => verdict?.start)
-    values =
-      writer.choose === undefined
-        ? answers.map((answer, index) => {
-            const start = starts[index]
-            return start === undefined ? null : expected(choices, sharesAt(answer, start, choices))
-          })
-        : await weighWritten(
-            writer,
-            { asked, answers, starts, choices, batchSize: sampling.batch_size },
-            hooks,
-          )
-  }
+  const values = weighs
+    ? await weighWritten(writer, { asked, answers, found, choices, batchSize: sampling.batch_size }, hooks)
+    : found.map((verdict) => verdict?.value ?? null)
   return prompts.map((_, index) =>
     Array.from({ length: count }, (_, vote) => {
       const at = index * count + vote
@@ -140,29 +136,35 @@ async function weighOpenings(
 
 interface WrittenVerdicts {
   readonly asked: readonly string[]
-  readonly answers: readonly { readonly text: string }[]
-  /** Where each verdict stands in its answer; undefined where there is none. */
-  readonly starts: readonly (number | undefined)[]
+  readonly answers: readonly Written[]
+  /** The verdict of each answer; null where it has none. */
+  readonly found: readonly (FoundVerdict | null)[]
   readonly choices: readonly VerdictChoice[]
   readonly batchSize: number
 }
 
-/** The probabilities at the place where each answer has its verdict. */
+/** The mean of the choices by their probabilities at the place where each answer has its verdict. */
 async function weighWritten(
   writer: Writer,
-  { asked, answers, starts, choices, batchSize }: WrittenVerdicts,
+  { asked, answers, found, choices, batchSize }: WrittenVerdicts,
   hooks: JudgeHooks,
 ): Promise<(number | null)[]> {
-  const readable = asked.flatMap((_, index) => (starts[index] === undefined ? [] : [index]))
-  const requests = readable.map((index): ChoiceRequest => {
-    const written = answers[index]!.text.slice(0, starts[index])
-    const before = written.trimEnd()
-    const gap = written.slice(before.length)
-    return { prompt: asked[index]!, before, choices: choices.map(({ text }) => [gap + text]) }
-  })
-  const shares = await writer.choose!(requests, batchSize, choiceHooks(hooks))
+  const readable = found.flatMap((verdict, index) => (verdict === null ? [] : [{ ...verdict, index }]))
+  const shares =
+    writer.choose === undefined
+      ? readable.map(({ start, index }) => sharesAt(answers[index]!, start, choices))
+      : await writer.choose(
+          readable.map(({ start, index }): ChoiceRequest => {
+            const written = answers[index]!.text.slice(0, start)
+            const before = written.trimEnd()
+            const gap = written.slice(before.length)
+            return { prompt: asked[index]!, before, choices: choices.map(({ text }) => [gap + text]) }
+          }),
+          batchSize,
+          choiceHooks(hooks),
+        )
   const values: (number | null)[] = asked.map(() => null)
-  readable.forEach((index, each) => {
+  readable.forEach(({ index }, each) => {
     values[index] = expected(choices, shares[each]!)
   })
   return values

@@ -47,6 +47,13 @@ export function sharesAt(
   return masses.map((mass) => mass / total)
 }
 
+/** Before anything is asked. @throws StageFailure `verdict-not-one-token` where one verdict begins another: 1 and 10 */
+export function checkDistinct(choices: readonly VerdictChoice[]): void {
+  for (const { text } of choices) {
+    if (choices.some((other) => other.text !== text && other.text.startsWith(text))) throw ambiguous(text)
+  }
+}
+
 function ambiguous(token: string): StageFailure {
   return new StageFailure({
     code: 'verdict-not-one-token',

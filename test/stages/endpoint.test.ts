@@ -83,6 +83,9 @@ describe('generate through an endpoint', () => {
     })
     await ask(server, { max_new_tokens: 9 }, { concurrency: 1 })
     expect(server.asked.map(({ body }) => body.max_completion_tokens)).toEqual([undefined, 9, 9, 9, 9])
+    // Also where several find out at a time.
+    const run = await ask(server, { max_new_tokens: 9 })
+    expect(texts(run).flat()).toEqual(['ok', 'ok', 'ok', 'ok'])
   })
 })
 
@@ -418,6 +421,9 @@ describe('judge through an endpoint', () => {
     expect(await failureOf(run(split, { score_from: 'logits', maximum: 10 }))).toMatchObject({
       code: 'verdict-not-one-token',
     })
+    expect(split.asked).toHaveLength(0)
+    const range = { minimum: 10, maximum: 15, score_from: 'logits' }
+    expect(await failureOf(run(split, range))).toMatchObject({ code: 'verdict-not-one-token' })
   })
 
   it('cannot be given an opening', async () => {

@@ -67,7 +67,8 @@ export class EndpointClient {
 
   async #send(request: ChatRequest, signal: AbortSignal): Promise<ServedAnswer> {
     const { max_tokens, ...others } = request
-    const body = this.#limitIsCompletionTokens ? { ...others, max_completion_tokens: max_tokens } : request
+    const renamed = this.#limitIsCompletionTokens
+    const body = renamed ? { ...others, max_completion_tokens: max_tokens } : request
     const timeoutMs = this.#endpoint.timeout_s * 1000
     try {
       const answer = await this.#client.chat.completions.create(body as ChatRequest, {
@@ -77,13 +78,7 @@ export class EndpointClient {
       })
       return readAnswer(answer)
     } catch (error) {
-      if (
-        this.#limitIsCompletionTokens ||
-        !(error instanceof BadRequestError) ||
-        error.param !== 'max_tokens'
-      ) {
-        throw error
-      }
+      if (renamed || !(error instanceof BadRequestError) || error.param !== 'max_tokens') throw error
       this.#limitIsCompletionTokens = true
       return await this.#send(request, signal)
     }

@@ -40,10 +40,12 @@ export function faultOf(error: unknown, endpoint: EndpointParams): RequestFault 
     if (error instanceof TypeError) return { kind: 'again', what: connectionFault(error), everyone: false }
     throw error
   }
-  const { status, code, message } = error
+  const { status, code } = error
+  // A proxy may answer with a whole page.
+  const message = error.message.slice(0, 300)
   const fatal = (details: StageFailureDetails) =>
     ({ kind: 'fatal', failure: new StageFailure(details) }) as const
-  const where = `${endpoint.base_url}`
+  const where = endpoint.base_url
   if (status === 401 || status === 403) {
     const name = endpoint.api_key_env
     return fatal({
