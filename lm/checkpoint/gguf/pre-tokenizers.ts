@@ -88,14 +88,18 @@ export function preTokenizerJson({ patterns }: PreTokenizer): object {
   return { type: 'Sequence', pretokenizers: [...splits, bytes] }
 }
 
-/** The one that cuts text as a `tokenizer.json` does; undefined where none is known to. */
+/**
+ * The one that cuts text as a `tokenizer.json` does; undefined where none is known to. llama.cpp normalises nothing, so
+ * NFC, which leaves most texts as they are, makes no difference here.
+ */
 export function matchingPreTokenizer(json: Readonly<Record<string, unknown>>): PreTokenizer | undefined {
   const patterns = patternsOf(json.pre_tokenizer)
+  const { normalizer = null } = json
   const { ignore_merges: ignoreMerges = false } = (json.model ?? {}) as Record<string, unknown>
   return preTokenizers.find(
     (known) =>
       isDeepStrictEqual(known.patterns, patterns) &&
-      isDeepStrictEqual(known.normalizer, json.normalizer ?? null) &&
+      (normalizer === null || isDeepStrictEqual(normalizer, { type: 'NFC' })) &&
       known.ignoreMerges === ignoreMerges,
   )
 }

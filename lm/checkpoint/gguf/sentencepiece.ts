@@ -68,7 +68,7 @@ export function sentencePieceFields(
   })
   const normal = tokens.filter((_, id) => types[id] === TokenType.normal)
   const normalScores = scores.filter((_, id) => types[id] === TokenType.normal)
-  if (!sameOrder(mergesByScore(normal, normalScores), merges, rank)) return undefined
+  if (!sameOrder(mergesByScore(normal, normalScores), merges, rank, new Set(normal))) return undefined
   return {
     scores: [['tokenizer.ggml.scores', { type: 'array', element: 'f32', value: scores }]],
     types,
@@ -76,15 +76,20 @@ export function sentencePieceFields(
   }
 }
 
-/** Whether there are the same merges, those that make one token standing together. */
+/**
+ * Whether the same merges are given, those that make one token standing together. Some lists also hold ways to make
+ * special tokens, which no text is made into.
+ */
 function sameOrder(
   expected: readonly (readonly [string, string])[],
   merges: readonly string[],
   rank: ReadonlyMap<string, number>,
+  normal: ReadonlySet<string>,
 ): boolean {
-  const given = new Set(merges)
-  if (expected.length !== given.size || !expected.every((pair) => given.has(pair.join(' ')))) return false
-  const first = merges.map((merge) => rank.get(merge.replace(' ', ''))!)
+  const given = merges.filter((merge) => normal.has(merge.replace(' ', '')))
+  const known = new Set(given)
+  if (expected.length !== known.size || !expected.every((pair) => known.has(pair.join(' ')))) return false
+  const first = given.map((merge) => rank.get(merge.replace(' ', ''))!)
   return first.every((value, index) => index === 0 || value >= first[index - 1]!)
 }
 

@@ -172,6 +172,15 @@ describe('a written file', () => {
     )
   })
 
+  it('takes no merges for SentencePiece that do not follow from scores', () => {
+    const files = readTokenizerFiles(referencePath('gguf/sentencepiece.gguf'))
+    const model = files.json.model as { vocab: object; merges: [string, string][] }
+    const written = (merges: [string, string][]) => () =>
+      tokenizerFields({ ...files, json: { ...files.json, model: { ...model, merges } } }, 500, [1])
+    expect(written(model.merges)).not.toThrow()
+    expect(failureOf(written(model.merges.slice(1))).code).toBe('gguf-cannot-say')
+  })
+
   it('finds each way to cut text by its parts', () => {
     for (const known of preTokenizers) {
       const json = {
@@ -180,6 +189,7 @@ describe('a written file', () => {
         model: { ignore_merges: known.ignoreMerges },
       }
       expect(matchingPreTokenizer(json)).toBe(known)
+      expect(matchingPreTokenizer({ ...json, normalizer: { type: 'NFC' } })).toBe(known)
       expect(matchingPreTokenizer({ ...json, normalizer: { type: 'NFKC' } })).toBeUndefined()
     }
     const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: true }
@@ -218,7 +228,7 @@ describe('what GGUF cannot say', () => {
     const folder = randomModel({ model_type: 'llama' })
     const file = join(folder, 'tokenizer.json')
     const json = JSON.parse(readFileSync(file, 'utf8'))
-    json.normalizer = { type: 'Lowercase' }
+    json.pre_tokenizer.pretokenizers[0].pattern.Regex = '\\s+'
     writeFileSync(file, JSON.stringify(json))
     expect(failureOf(() => exported(folder, 'F32')).message).toMatch(/its tokenizer/)
   })
