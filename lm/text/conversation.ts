@@ -7,16 +7,20 @@
  */
 
 import { LmFailure } from '../failure.ts'
+import type { MarkedText } from './chat-template.ts'
 import type { Message } from './messages.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 export interface EncodedConversation {
   readonly ids: number[]
-  /** 1 where the token is the assistant's: its answer, the end of its turn and what the template writes after it. */
+  /**
+   * 1 where the token is the assistant's: what the template marks by `{% generation %}`; else its answer, the end of
+   * its turn and what the template writes after it.
+   */
   readonly assistant: Uint8Array
   /**
    * Assistant turns left unmarked because the template rewrites them once others follow (as some reasoning templates
-   * do); their tokens in `ids` are not what the model would have written.
+   * do), so that their tokens in `ids` are not what the model would have written, or because it marks others only.
    */
   readonly unmarkedTurns: number
 }
@@ -41,6 +45,8 @@ export function encodePrompt(tokenizer: Tokenizer, messages: readonly Message[])
 }
 
 export function encodeConversation(tokenizer: Tokenizer, messages: readonly Message[]): EncodedConversation {
+  const marked = tokenizer.renderMarked(messages)
+  if (marked) return encodeMarked(tokenizer, marked, messages)
   const ids = encodeTurns(tokenizer, messages, false)
   const assistant = new Uint8Array(ids.length)
   let unmarkedTurns = 0
@@ -54,6 +60,28 @@ export function encodeConversation(tokenizer: Tokenizer, messages: readonly Mess
     else assistant.fill(1, begin, end)
   })
   return { ids, assistant, unmarkedTurns }
+}
+
+/**
+ * Token by token as `return_assistant_tokens_mask` of transformers: from the first token of a part's first character to
+ * the first token of its last; to the end of the conversation where that character has no token.
+ */
+function encodeMarked(
+  tokenizer: Tokenizer,
+  { text, generated }: MarkedText,
+  messages: readonly Message[],
+): EncodedConversation {
+  const spans = tokenizer.encodeWithOffsets(text)
+  const tokenAt = (place: number) => spans.findIndex(({ start, end }) => start <= place && place < end)
+  const assistant = new Uint8Array(spans.length)
+  for (const [start, end] of generated) {
+    const first = tokenAt(start)
+    if (first === -1) break
+    const last = tokenAt(end - 1)
+    assistant.fill(1, first, last > 0 ? last + 1 : spans.length)
+  }
+  const turns = messages.filter(({ role }) => role === 'assistant').length
+  return { ids: spans.map(({ id }) => id), assistant, unmarkedTurns: Math.max(0, turns - generated.length) }
 }
 
 /** Prompt and answer tokenised together, cut where they first differ from the prompt alone. */

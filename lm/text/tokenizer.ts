@@ -1,7 +1,7 @@
 /** @file The tokenizer of a Hugging Face folder, with its special tokens, chat template and stop tokens. */
 
 import { LmFailure } from '../failure.ts'
-import { ChatTemplate, type TemplateVariables } from './chat-template.ts'
+import { ChatTemplate, type MarkedText, type TemplateVariables } from './chat-template.ts'
 import type { Message } from './messages.ts'
 import { asAutoTokenizer, tokenText } from './tokenization/auto-tokenizer.ts'
 import { TokenizerFault } from './tokenization/fault.ts'
@@ -41,7 +41,16 @@ export interface Tokenizer {
    * The text that the chat template makes of a conversation. Throws `LmFailure` `no-chat-template`,
    * `chat-template-refused`.
    */
-  render(messages: readonly Message[], options?: { addGenerationPrompt?: boolean }): string
+  render(messages: readonly Message[], options?: RenderOptions): string
+  /** The same text with the parts that the template marks as the assistant's; undefined where it marks none. */
+  renderMarked(messages: readonly Message[]): MarkedText | undefined
+}
+
+export interface RenderOptions {
+  /** @default false */
+  readonly addGenerationPrompt?: boolean
+  /** What else the template may ask for: `{ enable_thinking: false }`. */
+  readonly variables?: Readonly<Record<string, unknown>>
 }
 
 export interface LoadTokenizerOptions {
@@ -86,7 +95,7 @@ export function loadTokenizer(
     })
   }
   const encode = (text: string) => checked(pipeline.encode(text))
-  const render: Tokenizer['render'] = (messages, { addGenerationPrompt = false } = {}) => {
+  const render: Tokenizer['render'] = (messages, { addGenerationPrompt = false, variables: more } = {}) => {
     if (!template) {
       throw new LmFailure({
         code: 'no-chat-template',
@@ -95,7 +104,7 @@ export function loadTokenizer(
         file: folder,
       })
     }
-    return template.render(messages, { ...variables, addGenerationPrompt })
+    return template.render(messages, { ...variables, addGenerationPrompt, more })
   }
   const endOfTurnId = template ? (turnEnd(render, encode, specialIds) ?? eosId) : eosId
   const stopIds = new Set(files.stopIds)
@@ -123,6 +132,8 @@ export function loadTokenizer(
     id: (token) => pipeline.id(token),
     token: (id) => pipeline.token(id),
     render,
+    renderMarked: (messages) =>
+      template?.marksGeneration ? template.renderMarked(messages, variables) : undefined,
   }
 }
 
