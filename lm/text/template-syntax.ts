@@ -82,7 +82,21 @@ function asFilterCall(node: Node): Node | undefined {
   if (name === 'trim')
     return call('filter trim', [node.operand, ...(isCall ? (filter.args as unknown[]) : [])])
   if (name === 'length' || name === 'count') return call('filter length', [node.operand])
-  return undefined
+  return isCall && (name === 'selectattr' || name === 'rejectattr') ? asOppositeFilter(node, name) : undefined
+}
+
+/** Tests that something absent passes; the library has it fail every test. */
+const OPPOSITES: Readonly<Record<string, string>> = { undefined: 'defined', ne: 'equalto', '!=': 'equalto' }
+
+/** `list | selectattr('name', 'undefined')` as `list | rejectattr('name', 'defined')`, and the reverse. */
+function asOppositeFilter(node: Node, name: 'selectattr' | 'rejectattr'): Node | undefined {
+  const filter = node.filter as Node
+  const [attribute, test, ...rest] = filter.args as Node[]
+  const opposite = test?.type === 'StringLiteral' ? OPPOSITES[test.value as string] : undefined
+  if (opposite === undefined) return undefined
+  const callee = { type: 'Identifier', value: name === 'selectattr' ? 'rejectattr' : 'selectattr' }
+  const args = [attribute, { type: 'StringLiteral', value: opposite }, ...rest]
+  return { ...node, filter: { ...filter, callee, args } }
 }
 
 /** Lists of what a template writes and does. */
