@@ -53,14 +53,18 @@ export function requireTargets(config: DecoderConfig, settings: LoraSettings): v
       hint,
     })
   }
-  const modules = loraModules(config, settings).map(({ module }) => nameInPeft(module, settings))
-  const unused = typeof targets === 'string' ? [] : targets
-  const unknown = unused.find((target) => !modules.some((module) => endsAt(module, target)))
-  if (unknown === undefined && modules.length > 0) return
-  const what = unknown ?? (typeof targets === 'string' ? targets : targets.join(', '))
+  const everywhere = loraModules(config, { ...settings, targets: 'all-linear', exclude: [], layers: [] })
+  const named = typeof targets === 'string' ? [] : targets
+  const unknown = named.find(
+    (target) => !everywhere.some(({ module }) => endsAt(nameInPeft(module, settings), target)),
+  )
+  if (unknown === undefined && loraModules(config, settings).length > 0) return
   throw new LmFailure({
     code: 'unknown-target',
-    message: `the adapter's target \`${what}\` is no projection of the model`,
+    message:
+      unknown === undefined
+        ? "the adapter's targets leave no projection of the model"
+        : `the adapter's target \`${unknown}\` is no projection of the model`,
     hint,
   })
 }
