@@ -47,6 +47,21 @@ function judgedFile(): string {
   ])
 }
 
+it('tells among the verdicts how a judge judged, but for the histogram that the chart shows', async () => {
+  const values = { krippendorff_alpha: 0.25, 'labels/accuracy': 0.875, 'histogram/3': 12 }
+  const metrics = {
+    verdicts: temporaryFile('judge.json', JSON.stringify({ stage: 'judge', values })),
+    cleaning: temporaryFile('clean.json', JSON.stringify({ stage: 'clean', values: { kept: 7 } })),
+  }
+  const page = (await runStage(report, { metrics })).text('report')
+  const section = (id: string) => new RegExp(`<section id="${id}">.*?</section>`, 's').exec(page)![0]
+  expect(section('judging')).toContain('<tr><th scope="row">labels: accuracy</th><td>0.875</td></tr>')
+  expect(section('judging')).toContain('<caption>verdicts</caption>')
+  expect(section('judging')).not.toContain('histogram')
+  expect(section('counters')).not.toContain('verdicts')
+  expect(section('counters')).toContain('<caption>cleaning</caption>')
+})
+
 it('draws what an online run was rewarded with', async () => {
   const rows = Array.from({ length: 20 }, (_, step) => ({
     stage: 'grpo',
