@@ -9,7 +9,7 @@ import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { SequenceScorer, scoreSequences } from '../../../lm/training/score-sequences.ts'
 import { enteringPolicy } from '../../../lm/training/train-adapter.ts'
-import { referencePath } from '../reference.ts'
+import { largestDifference, referencePath } from '../reference.ts'
 
 let model: Model
 beforeAll(async () => {
@@ -67,6 +67,17 @@ it('generates and scores with the values that it was given last, without compili
   expect(second.logps).toEqual(await scoreSequences(there, rows, 4, 0.7, hooks))
   expect(second.answers).not.toEqual(first.answers)
   expect(second.logps).not.toEqual(first.logps)
+
+  // What it says of its own tokens while it samples is what scoring them gives.
+  const sampled = await generator.generate(prompts, { ...settings, temperature: 0.7, topP: 0.9 })
+  const sequences = sampled.map(({ ids }, index) => ({
+    ids: [...prompts[index]!, ...ids],
+    weights: [...prompts[index]!.map(() => 0), ...ids.map(() => 1)],
+  }))
+  const scored = await scorer.score(sequences, hooks)
+  scored.forEach((logps, index) => {
+    expect(largestDifference(logps, sampled[index]!.logps)).toBeLessThan(1e-4)
+  })
 
   live.move(adapter().matrices)
   expect(await generator.generate(prompts, settings)).toEqual(first.answers)
