@@ -115,7 +115,9 @@ describe('online rollouts against TRL', () => {
       expect(Math.abs(row.grad_norm! / theirs.grad_norm! - 1), at('grad_norm')).toBeLessThan(2e-5)
       expect(row.learning_rate, at('learning_rate')).toBeCloseTo(theirs.learning_rate!, 12)
       expect(row.epoch, at('epoch')).toBeCloseTo(theirs.epoch!, 3)
-      if (theirs.kl !== undefined) expect(row.kl, at('kl')).toBeCloseTo(theirs.kl, 5)
+      const measured = Object.keys(theirs).filter((column) => /^(kl|entropy|clip_ratio\/.*)$/.test(column))
+      expect(measured.length).toBeGreaterThan(5)
+      for (const column of measured) expect(row[column], at(column)).toBeCloseTo(theirs[column]!, 5)
       const names = Object.keys(theirs).filter((column) => sampled.test(column))
       expect(
         Object.keys(row)
