@@ -2,6 +2,7 @@ import { type Progress, StageFailure } from 'flow/stage'
 import { requireFinite } from '../../lm/checkpoint/finite.ts'
 import { exportGguf } from '../../lm/checkpoint/gguf/export-gguf.ts'
 import type { WritableType } from '../../lm/checkpoint/gguf/quantise.ts'
+import { exportedLength } from '../../lm/checkpoint/gguf/write-config.ts'
 import type { WritableDtype } from '../../lm/checkpoint/safetensors.ts'
 import { writeCheckpoint } from '../../lm/checkpoint/write-checkpoint.ts'
 import { loadAdapter, mergedTensor } from '../../lm/model/adapter.ts'
@@ -59,6 +60,10 @@ export async function mergeModel(
   )
   if (format === 'gguf') {
     if (text.remark !== undefined) warn(text.remark)
+    const limit = exportedLength(config)
+    if (limit < config.maxPositions) {
+      warn(`llama.cpp knows no sliding window in this family: the file states ${limit} positions, its width`)
+    }
     exportGguf(paths.out, text, { type, tensor, onTensor })
     return
   }

@@ -118,6 +118,48 @@ describe('a merged GGUF file', () => {
   })
 })
 
+describe('every family', () => {
+  interface FamiliesReference {
+    readonly input_ids: number[][]
+    /** The tokens whose logits are kept. */
+    readonly tokens: number[]
+    readonly models: Readonly<Record<string, { readonly adapted_logits: number[][][] }>>
+  }
+  const { input_ids: ids, tokens, models } = readReference<FamiliesReference>('logits-families.json')
+
+  /** Longer texts than the windows of these, of which GGUF's files say nothing. */
+  const windowed = ['mistral', 'qwen2.5-vl']
+  /** Their queries are scaled as in no Gemma 3 that llama.cpp knows. */
+  const refused = ['gemma3', 'gemma3-text']
+
+  async function difference(model: string, format: string) {
+    const { outputs, warnings } = await runStage(merge, inputs(model, model), { format, dtype: 'fp32' })
+    const rows = logitsOf(loadModel(outputs.model!), ids).flat()
+    const kept = rows.flatMap((row) => tokens.map((token) => row[token]!))
+    return { largest: largestDifference(kept, models[model]!.adapted_logits.flat(2)), warnings }
+  }
+
+  it.each(Object.keys(models))('%s, written as a folder, has the logits of PEFT', async (model) => {
+    expect((await difference(model, 'huggingface')).largest).toBeLessThan(1e-4)
+  })
+
+  it.each(Object.keys(models).filter((model) => ![...windowed, ...refused].includes(model)))(
+    '%s, written as GGUF, has the logits of PEFT',
+    async (model) => {
+      expect((await difference(model, 'gguf')).largest).toBeLessThan(1e-4)
+    },
+  )
+
+  it.each(windowed)('%s, written as GGUF, loses its window with a warning', async (model) => {
+    expect((await difference(model, 'gguf')).warnings.join()).toContain('knows no sliding window')
+  })
+
+  it.each(refused)('%s is not written as GGUF', async (model) => {
+    const failure = await failureOf(runStage(merge, inputs(model, model), { format: 'gguf' }))
+    expect(failure.code).toBe('gguf-cannot-say')
+  })
+})
+
 describe('what cannot be merged', () => {
   it('q8_0 in a folder', async () => {
     expect((await failureOf(runStage(merge, inputs('llama'), { dtype: 'q8_0' }))).code).toBe(

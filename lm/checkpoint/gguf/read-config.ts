@@ -58,7 +58,9 @@ export function readConfig(
       name === 'gemma3' ? 'gelu_pytorch_tanh' : 'silu',
     rms_norm_eps: needed('attention.layer_norm_rms_epsilon'),
     ...rope(fields, name, ropeFactors),
-    ...(name === 'llama' && { attention_bias: tensors.has('blk.0.attn_q.bias') }),
+    // In Qwen2 it is not a choice.
+    ...(name !== 'qwen2' && { attention_bias: tensors.has('blk.0.attn_q.bias') }),
+    ...(name === 'llama' && { mlp_bias: tensors.has('blk.0.ffn_gate.bias') }),
     ...(name === 'gemma3' && gemmaAttention(fields, headSize, hiddenSize / heads)),
     tie_word_embeddings: !tensors.has('output.weight'),
     max_position_embeddings: needed('context_length'),

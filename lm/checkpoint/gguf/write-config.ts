@@ -22,6 +22,15 @@ export function architectureFor({ family }: DecoderConfig): Architecture {
 }
 
 /**
+ * Tokens that a file states as its longest text. Where llama.cpp knows no window, a text no longer than the window is
+ * the same with and without.
+ */
+export function exportedLength(config: DecoderConfig): number {
+  const loses = config.family !== 'gemma3' && config.layerKinds.includes('sliding')
+  return loses ? Math.min(config.maxPositions, config.window!) : config.maxPositions
+}
+
+/**
  * @param file the model's, named in messages
  * @throws LmFailure `gguf-cannot-say`
  */
@@ -34,12 +43,8 @@ export function configFields(config: DecoderConfig, type: WritableType, file: st
   ])
   const own = (key: string, type: 'u32' | 'f32', value: number) =>
     fields.set(`${name}.${key}`, { type, value })
-  const slides = config.layerKinds.includes('sliding')
   own('block_count', 'u32', config.layers)
-  // Where llama.cpp knows no window, a text no longer than the window is the same with and without.
-  const length =
-    slides && name !== 'gemma3' ? Math.min(config.maxPositions, config.window!) : config.maxPositions
-  own('context_length', 'u32', length)
+  own('context_length', 'u32', exportedLength(config))
   own('embedding_length', 'u32', config.hiddenSize)
   own('feed_forward_length', 'u32', config.intermediateSize)
   own('attention.head_count', 'u32', config.heads)
