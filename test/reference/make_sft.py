@@ -1,7 +1,7 @@
 """TRL's supervised fine-tuning on the tiny Qwen2 checkpoint, 20 updates a run: what each step saw and logged.
 
 training/sft-rows.jsonl, sft-more-rows.jsonl  the rows, in this project's format; `sft-turns.jsonl`: several turns each
-training/sft-held-out.jsonl                   rows that `validated` measures, in one batch
+training/sft-held-out.jsonl                   rows that `validated` measures, in one batch; `by_twos`: in batches of two
 training/sft.json   `rows`: token ids and labels as TRL made them, no labels where it dropped the row; `turns` likewise;
                     `runs`: settings, TRL's log as columns, and each step's micro-batches' own means;
                     `families`: five updates of each
@@ -9,6 +9,8 @@ training/sft-<run>/ the adapter after the last step
 sft-packing.json    which rows `pack_dataset` puts together, and which `interleave_datasets` takes in turn
 """
 
+import contextlib
+import io
 import tempfile
 import warnings
 
@@ -147,6 +149,17 @@ def trained(name, settings, rows, held_out, scratch, model='qwen2'):
     return trainer, run
 
 
+def evaluated_by_twos(rows, held_out, scratch):
+    """The entering policy, measured in batches of two rows: TRL means batch means, and its loss weighs them by rows."""
+    trainer = SFTTrainer(
+        model=policy(), processing_class=tokenizer(), train_dataset=Dataset.from_list(rows), eval_dataset=Dataset.from_list(held_out),
+        args=SFTConfig(**{**COMMON, **SETTINGS}, output_dir=scratch, packing=False, per_device_eval_batch_size=2),
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        measured = trainer.evaluate()
+    return {name: measured[name] for name in ('eval_loss', 'eval_mean_token_accuracy', 'eval_entropy')}
+
+
 def packing():
     """Lengths with many ties, as lists of their row's number."""
     generator = np.random.default_rng(5)
@@ -190,12 +203,13 @@ def main():
         families = {
             family: trained(family, FAMILY_SETTINGS, first, held_out, scratch, family)[1]['log'] for family in FAMILIES
         }
+        by_twos = evaluated_by_twos(first, held_out, scratch)
     assert [len(run['log']['loss']) for run in runs.values()][:-1] == [20] * 5 + [12]
     kept = {tuple(each['input_ids']): each for each in seen['completion-only']}
     assert len(seen['whole-sequence']) == 40 and len(seen['completion-only']) == 39
     write_json(TRAINING / 'sft.json', {
         'settings': SETTINGS,
-        'validation': {'patience': PATIENCE, 'threshold': THRESHOLD, 'eval_steps': VALIDATION['eval_steps']},
+        'validation': {'patience': PATIENCE, 'threshold': THRESHOLD, 'eval_steps': VALIDATION['eval_steps'], 'by_twos': by_twos},
         'template': TEMPLATE,
         'rows': [kept.get(tuple(each['input_ids']), {'input_ids': each['input_ids']}) for each in seen['whole-sequence']],
         'turns': seen['assistant-only'],

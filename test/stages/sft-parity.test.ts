@@ -5,8 +5,8 @@ import { bestFitDecreasing, wrap } from '../../lm/training/packing.ts'
 import sft from '../../stages/sft/index.ts'
 import { readSequences } from '../../stages/sft/rows.ts'
 import { interleave } from '../../stages/training/mix.ts'
-import { readReference, referencePath } from '../lm/reference.ts'
-import { runStage } from './run-stage.ts'
+import { readReference, readReferenceRows, referencePath } from '../lm/reference.ts'
+import { runStage, temporaryFile } from './run-stage.ts'
 import { type LogRow, logOf, policy, sum } from './training-runs.ts'
 import { adapterDifference, expectRelative, trainingParams } from './trl-runs.ts'
 
@@ -29,7 +29,13 @@ interface SftRun {
 
 interface SftReference {
   readonly settings: Readonly<Record<string, unknown>>
-  readonly validation: { readonly patience: number; readonly threshold: number; readonly eval_steps: number }
+  readonly validation: {
+    readonly patience: number
+    readonly threshold: number
+    readonly eval_steps: number
+    /** The entering policy, measured in batches of two rows. */
+    readonly by_twos: Readonly<Record<string, number>>
+  }
   /** ChatML with the assistant's part marked. */
   readonly template: string
   readonly rows: RowReference[]
@@ -226,6 +232,28 @@ describe('validation', () => {
     const theirs = referencePath('training/sft-validated')
     expect(adapterDifference(run.outputs.adapter!, theirs)).toBeLessThan(5e-6)
   })
+})
+
+it('held-out means are over all tokens, where TRL means its batches', async () => {
+  const held = readReferenceRows<object>('training/sft-held-out.jsonl')
+  const measured = async (rows: readonly object[]) => {
+    const validation = temporaryFile('held-out.jsonl', rows)
+    const changed = { eval_on_start: true, max_steps: 2 }
+    return logOf(await fineTune('completion-only', changed, { data: { first: data.first }, validation }))[0]!
+  }
+  const batches = [held.slice(0, 2), held.slice(2, 4), held.slice(4)]
+  const means: LogRow[] = []
+  for (const batch of batches) means.push(await measured(batch))
+  const column = (name: string) => means.map((mean) => mean[name]!)
+  const { by_twos: theirs } = reference.validation
+  // The loss weighs a batch by its rows, the other columns do not.
+  const byRows = sum(column('eval_loss').map((loss, index) => loss * batches[index]!.length)) / held.length
+  expectRelative(byRows, theirs.eval_loss, tolerance, "TRL's eval_loss")
+  expectRelative(sum(column('eval_entropy')) / 3, theirs.eval_entropy, tolerance, "TRL's eval_entropy")
+  const whole = await measured(held)
+  const { evaluations } = reference.runs.validated!
+  expectRelative(whole.eval_loss, evaluations!.eval_loss![0], tolerance, 'eval_loss in one batch')
+  expect(Math.abs(whole.eval_loss! / byRows - 1)).toBeGreaterThan(1e-4)
 })
 
 describe('rows put together', () => {
