@@ -1,4 +1,6 @@
 /** @file Supervised fine-tuning on the very rows, settings and starting adapter that TRL's trainer was given. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { loadTokenizer, type Tokenizer } from '../../lm/text/tokenizer.ts'
 import { bestFitDecreasing, wrap } from '../../lm/training/packing.ts'
@@ -7,7 +9,7 @@ import { readSequences } from '../../stages/sft/rows.ts'
 import { interleave } from '../../stages/training/mix.ts'
 import { readReference, readReferenceRows, referencePath } from '../lm/reference.ts'
 import { runStage, temporaryFile } from './run-stage.ts'
-import { type LogRow, logOf, policy, sum } from './training-runs.ts'
+import { changedModel, type LogRow, logOf, policy, sum } from './training-runs.ts'
 import { adapterDifference, expectRelative, trainingParams } from './trl-runs.ts'
 
 type Columns = Readonly<Record<string, number[]>>
@@ -176,6 +178,18 @@ describe('20 updates', () => {
       const difference = Math.abs(log.at(-1)![column]! / theirs.at(-1)! - 1)
       expect(difference, column).toBeGreaterThan(4 * normTolerance)
     }
+  })
+})
+
+describe('a template that marks the assistant', () => {
+  it('assistant-only: every column, over several turns', async () => {
+    const model = changedModel('tokenizer_config.json', (config) => ({
+      ...config,
+      chat_template: reference.template,
+    }))
+    writeFileSync(join(model, 'chat_template.jinja'), reference.template)
+    const run = await fineTune('assistant-only', {}, { model, data: { turns: file('turns') } })
+    expectAgreement('assistant-only', logOf(run))
   })
 })
 
