@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { loadTokenizer, type Tokenizer } from '../../lm/text/tokenizer.ts'
+import type { Sequence } from '../../lm/training/batch.ts'
 import { bestFitDecreasing, wrap } from '../../lm/training/packing.ts'
 import sft from '../../stages/sft/index.ts'
 import { readSequences } from '../../stages/sft/rows.ts'
@@ -96,6 +97,13 @@ function countsOf(name: string): number[][] {
   return Array.from({ length: steps }, (_, step) => epoch[step % epoch.length]!)
 }
 
+function labelled(rows: readonly Sequence[]): RowReference[] {
+  return rows.map(({ ids, weights }) => ({
+    input_ids: [...ids],
+    labels: ids.map((id, position) => (weights[position] === 0 ? -100 : id)),
+  }))
+}
+
 /** Some times what two right implementations differ by in float32. */
 const tolerance = 2e-6
 const normTolerance = 5e-6
@@ -138,12 +146,7 @@ describe('the rows', () => {
     const sets = read(false)
     const ours = sets.flatMap(({ sequences }) => sequences)
     expect(sum(sets.map(({ dropped }) => dropped))).toBe(1)
-    expect(
-      ours.map(({ ids, weights }) => ({
-        input_ids: ids,
-        labels: ids.map((id, position) => (weights[position] === 0 ? -100 : id)),
-      })),
-    ).toEqual(learnedRows('completion-only'))
+    expect(labelled(ours)).toEqual(learnedRows('completion-only'))
     expect(Math.max(...ours.map(({ ids }) => ids.length))).toBe(64)
   })
 
@@ -183,11 +186,12 @@ describe('20 updates', () => {
 
 describe('a template that marks the assistant', () => {
   it('assistant-only: every column, over several turns', async () => {
-    const model = changedModel('tokenizer_config.json', (config) => ({
-      ...config,
-      chat_template: reference.template,
-    }))
+    const model = changedModel('config.json', (config) => config)
     writeFileSync(join(model, 'chat_template.jinja'), reference.template)
+    const settings = { maxLength: 64, trainOnPrompt: false, emphasis: undefined }
+    expect(labelled(readSequences(file('turns'), loadTokenizer(model), settings).sequences)).toEqual(
+      reference.turns,
+    )
     const run = await fineTune('assistant-only', {}, { model, data: { turns: file('turns') } })
     expectAgreement('assistant-only', logOf(run))
   })
