@@ -24,6 +24,8 @@ FOLDER = FIXTURES / 'tokenizers'
 BYTE_LEVEL_SIZE = 640
 SENTENCEPIECE_SIZE = 640
 LONGEST = 5
+# All else becomes its bytes.
+ALPHABET_KEPT = {*map(chr, range(0x20, 0x7F)), *'éßя日\u2581\n'}
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -93,12 +95,11 @@ def sentencepiece(first, normalizer, pre_tokenizer, strips, tokens):
     trained = Tokenizer(models.BPE())
     trained.normalizer = normalizers.Replace(' ', '\u2581')
     head = [*first, *(f'<0x{byte:02X}>' for byte in range(256))]
-    trained.train_from_iterator(
-        CORPUS + STRINGS + 20 * RARE,
-        trainers.BpeTrainer(
-            vocab_size=SENTENCEPIECE_SIZE, special_tokens=head, limit_alphabet=100, max_token_length=LONGEST, show_progress=False,
-        ),
-    )
+    # `limit_alphabet` would choose among equally frequent characters by chance.
+    known = [''.join(character for character in text if character in ALPHABET_KEPT) for text in CORPUS + STRINGS]
+    trained.train_from_iterator(known, trainers.BpeTrainer(
+        vocab_size=SENTENCEPIECE_SIZE, special_tokens=head, max_token_length=LONGEST, show_progress=False,
+    ))
     model = json.loads(trained.to_str())['model']
     vocabulary, merges = model['vocab'], [tuple(merge) for merge in model['merges']]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token='<unk>', fuse_unk=True, byte_fallback=True))
