@@ -133,6 +133,14 @@ describe('an online run', () => {
   })
   const greedily = { top_k: 1, num_generations: 2, batch_size: 2, shuffle: false }
 
+  it('says so early where rewards never differ', async () => {
+    const late =
+      'let scored = 0\nexport default (batch) => batch.map((_, index) => (scored++ < 12 ? 1 : index))'
+    const run = await train({ epochs: 1 }, { inputs: { reward: { late: temporaryFile('late.js', late) } } })
+    expect(run.warnings).toEqual([expect.stringContaining("of each prompt's completions are all equal")])
+    expect(logOf(run).map((row) => row.frac_reward_zero_std)).toEqual([1, 1, 1, 0])
+  })
+
   it('samples anew from the policy that has moved', async () => {
     const inputs = { prompts: temporaryFile('one.jsonl', questions.slice(0, 1)) }
     const completions = async (learning_rate: number) => {

@@ -82,17 +82,18 @@ export async function collectRollout(
     scores.push(given)
     hooks.signal.throwIfAborted()
   }
+  const groupOf = (index: number) => Math.floor(index / settings.num_generations)
   const names = rewards.map(({ name }) => name)
   const scored = inputs.map((_, index) => scores.map((given) => given[index]!))
   const advantages = groupAdvantages(
-    scored.map((row, index) => ({ group: Math.floor(index / settings.num_generations), rewards: row })),
+    scored.map((row, index) => ({ group: groupOf(index), rewards: row })),
     {
       scale: settings.scale_rewards,
       aggregation: settings.multi_objective_aggregation,
       weights: names.map((name) => settings.reward_weights[name] ?? 1),
     },
   )
-  const samples = await samplesOf(parts, asked, completions, advantages, hooks)
+  const samples = await samplesOf(parts, asked, completions, advantages, groupOf, hooks)
   const rows = inputs.map(
     ({ prompt, completion }, index): RolloutRow => ({
       step,
@@ -124,6 +125,7 @@ async function samplesOf(
   asked: readonly OnlinePrompt[],
   completions: readonly SampledCompletion[],
   advantages: Advantages,
+  groupOf: (index: number) => number,
   hooks: CollectorHooks,
 ): Promise<Sample[]> {
   const sequences = asked.map(({ ids }, index) => sequenceOf(ids, completions[index]!.ids))
@@ -139,7 +141,7 @@ async function samplesOf(
     sequence,
     advantage: advantages.values[index]!,
     reward: advantages.rewards[index] ?? 0,
-    group: Math.floor(index / (sequences.length / schedule.promptsABatch)),
+    group: groupOf(index),
     finished: completions[index]!.finished,
     hasSignal: advantages.hasSignal[index]!,
     old: oldLogps?.[index],

@@ -42,6 +42,8 @@ export interface OnlineOutputs {
 }
 
 const checkpointIntervalMs = 15_000
+/** So many updates that sampled, and no rewards that differ: something is probably wrong. */
+const silentUpdates = 3
 
 /**
  * @throws LmFailure `not-a-number`, `no-gradient`, `nothing-moved`
@@ -135,6 +137,7 @@ export async function trainOnline(
       tokens,
       num_tokens: sampled + ((log.at(-1)?.num_tokens as number | undefined) ?? 0),
     })
+    if (collected.length > 0) warnOfSilence()
     const seconds = (performance.now() - startMs - samplingMs) / 1000
     context.progress({
       step,
@@ -150,6 +153,15 @@ export async function trainOnline(
       savedAtMs = performance.now()
     }
     context.signal.throwIfAborted()
+  }
+
+  function warnOfSilence(): void {
+    const shares = log.flatMap((row) => row.frac_reward_zero_std ?? [])
+    if (shares.length === silentUpdates && shares.every((share) => share === 1)) {
+      context.warn(
+        `so far the rewards of each prompt's completions are all equal: there is nothing to learn from them`,
+      )
+    }
   }
 
   async function collect(generation: number): Promise<Collected> {
