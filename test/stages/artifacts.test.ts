@@ -19,7 +19,9 @@ import { preferences } from '../../stages/artifacts/preferences.ts'
 import { prompts, questions } from '../../stages/artifacts/prompts.ts'
 import { report } from '../../stages/artifacts/report.ts'
 import { responses } from '../../stages/artifacts/responses.ts'
+import { rewardFunction } from '../../stages/artifacts/reward-function.ts'
 import { rewardGroups, rewards } from '../../stages/artifacts/rewards.ts'
+import { rollouts } from '../../stages/artifacts/rollouts.ts'
 import { tokenizer } from '../../stages/artifacts/tokenizer.ts'
 import { trainingLog } from '../../stages/artifacts/training-log.ts'
 import { temporaryFile, temporaryFolder } from './run-stage.ts'
@@ -79,7 +81,7 @@ const rowTypes: readonly [ArtifactDefinition, object, string, readonly (readonly
     [
       [{ prompt: 'p', responses: [] }, /empty list/],
       [{ prompt: 'p', responses: [{ ...sampled, logps: [-1] }] }, /1 log-probabilities for 2 tokens/],
-      [{ prompt: 'p', responses: [{ text: 'a' }] }, /`token_ids`/],
+      [{ prompt: 'p', responses: [{ text: 'a', logps: [-1] }] }, /1 log-probabilities for no tokens/],
     ],
   ],
   [
@@ -119,6 +121,24 @@ const rowTypes: readonly [ArtifactDefinition, object, string, readonly (readonly
     [
       [{ prompt: 'p', responses: ['a', 'b'], weights: [1] }, /1 elements for 2 responses/],
       [{ prompt: 'p', responses: ['a', 'b'], weights: [0.9, 0.9] }, /1.8/],
+    ],
+  ],
+  [
+    rollouts,
+    {
+      step: 1,
+      prompt: 'p',
+      completion: '',
+      finished: true,
+      rewards: { a: 1, b: null },
+      reward: 1,
+      advantage: 0.5,
+    },
+    '1 completion in training',
+    [
+      [{ step: 1, prompt: 'p', completion: 'c', rewards: { a: 'high' }, reward: 1, advantage: 0 }, /`a`/],
+      [{ step: 1, prompt: 'p', rewards: {}, reward: null, advantage: 0 }, /`completion`/],
+      [{ step: 0.5, prompt: 'p', completion: 'c', rewards: {}, advantage: 0 }, /`step`/],
     ],
   ],
   [
@@ -319,4 +339,16 @@ it('report: is an HTML page', async () => {
     'exact match: sft 40.5%, R&D 76.0%; HTML, 1 kB',
   )
   expect(await faultsIn(report, temporaryFile('r.html', 'hello'))).toHaveLength(1)
+})
+
+describe('reward-function', () => {
+  it('is code by its name, and exports something', async () => {
+    const faults = (name: string, text: string) => faultsIn(rewardFunction, temporaryFile(name, text))
+    expect(await faults('score.ts', 'export default () => []')).toEqual([])
+    expect(await faults('score.mjs', 'export { score as default }')).toEqual([])
+    expect(await faults('score.py', 'def score(): ...')).toMatchObject([
+      { message: 'is called *.py, which is no TypeScript or JavaScript' },
+    ])
+    expect(await faults('score.ts', 'const score = () => []')).toMatchObject([{ message: 'exports nothing' }])
+  })
 })
