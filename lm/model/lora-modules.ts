@@ -42,7 +42,14 @@ export function loraModules(config: DecoderConfig, settings: LoraSettings): Lora
  * @throws LmFailure `unknown-target`, `unsupported-target`
  */
 export function requireTargets(config: DecoderConfig, settings: LoraSettings): void {
-  const { targets } = settings
+  const { targets, layers } = settings
+  if (typeof targets === 'string' && layers !== undefined) {
+    throw new LmFailure({
+      code: 'unsupported-target',
+      message: 'chosen layers go with a list of targets, not with a pattern: PEFT would refuse the adapter',
+      hint: 'list the targets, or name the layers in the pattern',
+    })
+  }
   const hint = `choose from ${allTargets.join(', ')}, or \`all-linear\``
   const isTarget = targetTest(settings)
   const other = otherModules(config).find((module) => isTarget(nameInPeft(module, settings)))

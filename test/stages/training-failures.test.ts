@@ -96,6 +96,9 @@ describe('settings', () => {
     expect(await fresh({ targets: '.*k_proj', exclude_modules: 'model.*' })).toMatchObject({
       code: 'unknown-target',
     })
+    expect(await fresh({ targets: '.*q_proj', layers_to_transform: [0] })).toMatchObject({
+      code: 'unsupported-target',
+    })
     expect(await fresh({ targets: '.*(?i:q_proj)' })).toMatchObject({ code: 'unsupported-pattern' })
     expect(await fresh({ targets: ['q_proj'], layers_to_transform: [9] })).toMatchObject({
       code: 'unknown-target',
