@@ -1,6 +1,7 @@
 /** @file Direct preference optimisation: the adapter learns to prefer chosen completions to rejected ones. */
 import { defineStage, Type } from 'flow/stage'
 import { trainingParams } from '../training/params.ts'
+import { validationParams } from '../training/validation.ts'
 
 const lossName = Type.Union([
   Type.Literal('sigmoid'),
@@ -29,10 +30,12 @@ export default defineStage({
     adapter: { type: 'adapter', optional: true, description: 'The policy to start from; also the reference' },
     reference: { type: 'adapter', optional: true, description: 'Another reference than the entering policy' },
     data: { type: 'preferences' },
+    validation: { type: 'preferences', optional: true, description: 'Held-out pairs, measured as it trains' },
   },
   outputs: { adapter: 'adapter', log: 'training-log' },
   params: Type.Object({
     ...trainingParams({ epochs: 1, batch_size: 8, learning_rate: 5e-6, max_length: 1024 }),
+    ...validationParams,
     beta: Type.Number({ exclusiveMinimum: 0, default: 0.1, description: 'How strongly the reference holds' }),
     loss: Type.Union([lossName, Type.Array(lossName, { minItems: 1 })], {
       default: 'sigmoid',

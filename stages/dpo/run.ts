@@ -1,8 +1,9 @@
 import { type ContextOf, StageFailure } from 'flow/stage'
 import { loadAdapter } from '../../lm/model/adapter.ts'
+import type { Model } from '../../lm/model/model.ts'
 import { requireKnownTokens } from '../../lm/text/known-tokens.ts'
 import { readPreferences } from '../../lm/text/rows.ts'
-import { preference } from '../../lm/training/objectives/preference.ts'
+import { preference, preferenceMetrics } from '../../lm/training/objectives/preference.ts'
 import {
   loadPolicy,
   type Policy,
@@ -12,6 +13,7 @@ import {
   type TrainingContext,
   trainerSettings,
 } from '../training/policy.ts'
+import { validationSettings } from '../training/validation.ts'
 import type stage from './index.ts'
 import { weightedLosses } from './losses.ts'
 import { type Pair, readPairs } from './pairs.ts'
@@ -22,14 +24,14 @@ type Context = ContextOf<typeof stage>
 export async function optimisePreferences({ inputs, outputs, params, ...context }: Context): Promise<void> {
   const losses = weightedLosses(params)
   requireOneReference(inputs, params)
+  const validation = validationSettings(params, inputs.validation, preferenceMetrics)
   const policy = await loadPolicy(inputs, params, context)
-  const pairs = readPairs(readPreferences(inputs.data), policy.model.tokenizer, params.max_length, context)
-  requireKnownTokens(
-    pairs.flatMap(({ chosen, rejected }) => [chosen.ids, rejected.ids]),
-    policy.model.config,
-  )
   const reference = referenceOf(policy, inputs, params)
+  const read = (file: string) => readKnownPairs(file, policy.model, params, context)
+  const pairs = read(inputs.data)
+  const heldOutPairs = inputs.validation === undefined ? undefined : read(inputs.validation)
   const rows = await referenced(pairs, reference, params, context)
+  const heldOut = heldOutPairs && (await referenced(heldOutPairs, reference, params, context))
   const objective = preference({
     losses,
     beta: params.beta,
@@ -39,8 +41,22 @@ export async function optimisePreferences({ inputs, outputs, params, ...context 
     discopopTau: params.discopop_tau,
     weighted: params.use_weighting,
   })
-  const task = pairTask(rows, objective, params.ld_alpha)
-  await runTraining('dpo', policy, task, trainerSettings(params), outputs, context)
+  const task = { ...pairTask(rows, objective, params.ld_alpha), heldOut }
+  await runTraining('dpo', policy, task, { ...trainerSettings(params), validation }, outputs, context)
+}
+
+function readKnownPairs(
+  file: string,
+  { tokenizer, config }: Model,
+  params: Context['params'],
+  context: TrainingContext,
+): Pair[] {
+  const pairs = readPairs(readPreferences(file), tokenizer, params.max_length, context)
+  requireKnownTokens(
+    pairs.flatMap(({ chosen, rejected }) => [chosen.ids, rejected.ids]),
+    config,
+  )
+  return pairs
 }
 
 function requireOneReference(inputs: Context['inputs'], params: Context['params']): void {

@@ -35,7 +35,12 @@ interface DpoReference {
   readonly runs: Readonly<
     Record<
       string,
-      { readonly settings: DpoSettings; readonly log: Columns; readonly micro?: Record<string, number>[] }
+      {
+        readonly settings: DpoSettings
+        readonly log: Columns
+        readonly micro?: Record<string, number>[]
+        readonly evaluations?: Columns
+      }
     >
   >
 }
@@ -43,11 +48,16 @@ interface DpoReference {
 const reference = readReference<DpoReference>('training/dpo.json')
 const rows = referencePath('training/dpo-rows.jsonl')
 
-function optimise(name: string, changed: object = {}, data = rows) {
+function optimise(
+  name: string,
+  changed: object = {},
+  data = rows,
+  inputs: Readonly<Record<string, string>> = {},
+) {
   const { settings } = reference.runs[name]!
   return runStage(
     dpo,
-    { ...policy, data },
+    { ...policy, data, ...inputs },
     {
       ...trainingParams({ ...reference.settings, ...settings }),
       beta: settings.beta ?? reference.settings.beta,
@@ -106,7 +116,7 @@ describe('dpo against TRL', () => {
   })
 
   const wholeBatches = Object.keys(reference.runs).filter(
-    (name) => name !== 'accumulated' && name !== 'rpo-uneven' && name !== 'sigmoid-smoothed',
+    (name) => !['accumulated', 'rpo-uneven', 'sigmoid-smoothed', 'validated'].includes(name),
   )
 
   it.each(wholeBatches)('%s: every step', async (name) => {
@@ -120,6 +130,27 @@ describe('dpo against TRL', () => {
         1e-5,
       )
     }
+  })
+
+  it('validated: held-out pairs every two steps, and the best adapter', async () => {
+    const { log: theirs, evaluations } = reference.runs.validated!
+    const validation = referencePath('training/dpo-held-out.jsonl')
+    const run = await optimise('validated', { eval_steps: 2, keep_best: true }, rows, { validation })
+    const log = logOf(run)
+    const updates = log.filter(({ loss }) => loss !== undefined)
+    for (const [step, row] of updates.entries()) expectStep(row, theirs, step, pairMetrics)
+    const ours = log.filter(({ eval_loss }) => eval_loss !== undefined)
+    expect(ours.map(({ step }) => step)).toEqual(evaluations!.step)
+    const columns = ['loss', ...pairMetrics, ...tokenMetrics].map((name) => `eval_${name}`)
+    for (const [index, row] of ours.entries()) {
+      for (const column of columns) {
+        const expected = evaluations![column]![index]!
+        if (Math.abs(row[column]! - expected) < noise) continue
+        expectRelative(row[column], expected, 3e-5, `${column} at evaluation ${index + 1}`)
+      }
+    }
+    // The last evaluation is the best: its adapter is that of the run without one.
+    expect(adapterDifference(run.outputs.adapter!, referencePath('training/dpo-sigmoid'))).toBeLessThan(1e-5)
   })
 
   it('rpo is sigmoid and sft, weighed', async () => {

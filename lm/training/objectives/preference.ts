@@ -25,6 +25,20 @@ export interface PreferenceSettings extends PairLossSettings {
   readonly weighted: boolean
 }
 
+/** What is logged besides the loss; rewards are beta times the policy's minus the reference's log-probability. */
+export const preferenceMetrics = [
+  'rewards/chosen',
+  'rewards/rejected',
+  'rewards/accuracies',
+  'rewards/margins',
+  'logps/chosen',
+  'logps/rejected',
+  'logits/chosen',
+  'logits/rejected',
+  'mean_token_accuracy',
+  'entropy',
+] as const
+
 /**
  * Pairs in a batch: the chosen completions, then the rejected ones. Reads, besides `tokenBatch`'s arrays:
  * `summing` [2 * pairs, slots] (what each token counts for in its completion's log-probability: 1, or less beyond
@@ -72,7 +86,7 @@ export function preference(settings: PreferenceSettings): Objective {
         'logits/rejected': overTokens(meanScore, batch.rejectedShare!),
         mean_token_accuracy: overTokens(scores.correct, batch.chosenShare!),
         entropy: overTokens(scores.entropy, batch.tokenShare!),
-      },
+      } satisfies Record<(typeof preferenceMetrics)[number], Tensor>,
     }
 
     /** exp of the mean of log p - log sum p^2 over both completions' tokens, [pairs]. */
