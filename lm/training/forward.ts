@@ -9,7 +9,7 @@ import { type TokenScores, tokenScores } from './token-scores.ts'
 export interface LabelScores extends TokenScores {
   /** 1 where the label is the most probable token, [slots]. Carries no gradient. */
   readonly correct: Tensor
-  /** log sum_v p_v^2: the log of the probability that the policy's own choices have on average, [slots]. Carries no gradient. */
+  /** log sum_v p_v^2, [slots]: how probable the policy's own choices are on average. Carries no gradient. */
   logSumSquares(): Tensor
   /** Mean score over the vocabulary, [slots]. Carries no gradient. */
   meanScore(): Tensor
