@@ -44,7 +44,7 @@ export function freshAdapter(
   return { settings, modules, matrices: new Map([...matrices, ...magnitudes]) }
 }
 
-/** Beside a vision tower, whose projections go by the same names, a list of targets becomes a pattern that tells them apart. */
+/** A vision tower has projections of the same names: beside one, a list of targets becomes a pattern of the decoder's. */
 function withinDecoder(settings: LoraSettings, { decoderPath }: DecoderConfig): LoraSettings {
   if (decoderPath === 'model') return settings
   const { targets, layers } = settings

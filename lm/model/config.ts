@@ -43,7 +43,7 @@ export interface DecoderConfig {
   /** The output matrix is the embedding. */
   readonly tiedEmbeddings: boolean
   readonly maxPositions: number
-  /** Where the decoder lies among the modules of transformers: `model`, or `model.language_model` beside a vision tower. */
+  /** The decoder among the modules of transformers: `model`; beside a vision tower `model.language_model`. */
   readonly decoderPath: string
 }
 
