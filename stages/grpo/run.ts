@@ -14,7 +14,7 @@ export async function optimise({
   params,
   ...context
 }: ContextOf<typeof stage>): Promise<void> {
-  const data = storedCompletions(inputs, params.rollouts)
+  const data = storedCompletions(inputs, params)
   const course = courseOf(params)
   warnOfSettings(params, context.warn)
   if (data === undefined) {

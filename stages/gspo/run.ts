@@ -18,7 +18,7 @@ import { rewardWeightedTask, type WeightedGroup } from './reward-weighted.ts'
 type Context = ContextOf<typeof stage>
 
 export async function optimise({ inputs, outputs, params, ...context }: Context): Promise<void> {
-  const data = storedCompletions(inputs, params.rollouts)
+  const data = storedCompletions(inputs, params)
   const course = { stage: 'gspo', level: 'sequence', lossType: params.loss_type } as const
   if (data === undefined) {
     requireObjective(params.objective, 'gspo')

@@ -26,6 +26,8 @@ export interface OnlineInputs {
   readonly rubric: string | undefined
 }
 
+type RolloutChoice = Pick<OnlineParams, 'rewards' | 'judge'> & { readonly rollouts: 'offline' | 'online' }
+
 /** As the log and `reward_weights` call it. */
 const judgeName = 'judge'
 
@@ -33,9 +35,9 @@ const judgeName = 'judge'
  * The stored completions of an offline run; undefined for an online one.
  * @throws StageFailure `no-data`, `no-prompts`, `data-and-rollouts` where the inputs are not those of the rollouts
  */
-export function storedCompletions(inputs: OnlineInputs, rollouts: 'offline' | 'online'): string | undefined {
-  const { data, prompts, reward } = inputs
-  if (rollouts === 'online') {
+export function storedCompletions(inputs: OnlineInputs, params: RolloutChoice): string | undefined {
+  const { data, prompts, reward, judge_adapter, rubric } = inputs
+  if (params.rollouts === 'online') {
     if (data !== undefined) {
       throw misplaced('`rollouts: online` samples its own completions; `data` holds stored ones')
     }
@@ -48,11 +50,16 @@ export function storedCompletions(inputs: OnlineInputs, rollouts: 'offline' | 'o
     }
     return undefined
   }
-  if (prompts !== undefined || Object.keys(reward).length > 0) {
-    throw misplaced(
-      `the input \`${prompts === undefined ? 'reward' : 'prompts'}\` is for \`rollouts: online\`; this run is offline`,
-    )
+  const onlineOnly = {
+    prompts,
+    reward: Object.keys(reward)[0],
+    judge_adapter,
+    rubric,
+    rewards: Object.keys(params.rewards)[0],
+    judge: params.judge,
   }
+  const given = Object.entries(onlineOnly).find(([, value]) => value !== undefined)?.[0]
+  if (given !== undefined) throw misplaced(`\`${given}\` is for \`rollouts: online\`; this run is offline`)
   if (data !== undefined) return data
   throw new StageFailure({
     code: 'no-data',
