@@ -33,6 +33,7 @@ export function chartImage(charts: readonly LineChartOptions[]): string {
 ${lineDrawing(chart, { x: left, y: heading })}`
   })
   const markup = html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" width="${size.width}" height="${size.height}">
+<title>${charts.map(({ title }) => title).join('; ')}</title>
 <style>STYLE</style>
 <rect class="page" width="${size.width}" height="${size.height}"/>
 ${panels}
