@@ -6,12 +6,9 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { defineStage, StageFailure, Type } from 'flow/stage'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { type PreferenceRow, readJudged, readPreferences } from '../../lm/text/rows.ts'
 import { hasSpread, rowsOfPairs, trainingRows } from './training-rows.ts'
-
-function jsonLines(rows: readonly object[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
-}
 
 export default defineStage({
   name: 'clean',

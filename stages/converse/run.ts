@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { type ContextOf, StageFailure } from 'flow/stage'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import type { Message } from '../../lm/text/messages.ts'
 import { chooseWriter } from '../sampling/choose-writer.ts'
 import { storedResponse } from '../sampling/stored-response.ts'
@@ -48,6 +49,6 @@ export async function converse({
     })
   }
   const lines = rows.flat()
-  writeFileSync(outputs.responses, lines.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  writeFileSync(outputs.responses, jsonLines(lines))
   context.log(`${lines.length} replies in ${conversations.length} conversations`)
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { gradeReplies, scoreReplies } from '../../lm/evaluation/score-replies.ts'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { readQuestions } from '../../lm/text/rows.ts'
 import { chooseWriter } from '../sampling/choose-writer.ts'
 import { reportProgress, type Written } from '../sampling/writer.ts'
@@ -35,7 +36,7 @@ export async function evaluate({
     reply: replies[index]!,
     correct: correct[index]!,
   }))
-  writeFileSync(outputs.replies, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  writeFileSync(outputs.replies, jsonLines(rows))
   context.log(`exact match ${(100 * scores.exact_match!).toFixed(1)}% of ${questions.length} questions`)
 }
 

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { readPrompts } from '../../lm/text/rows.ts'
 import { chooseWriter } from '../sampling/choose-writer.ts'
 import { storedResponse } from '../sampling/stored-response.ts'
@@ -19,13 +20,13 @@ export async function sample({
     signal: context.signal,
     progress: reportProgress(prompts.length, context.progress),
   })
-  const lines = rows.map((row, index) => {
+  const answered = rows.map((row, index) => {
     const responses = answers
       .slice(index * params.candidates, (index + 1) * params.candidates)
       .map(storedResponse)
-    return `${JSON.stringify({ ...row, responses })}\n`
+    return { ...row, responses }
   })
-  writeFileSync(outputs.responses, lines.join(''))
+  writeFileSync(outputs.responses, jsonLines(answered))
   const cut = answers.filter((answer) => !answer.finished).length
   if (cut > 0) context.log(`${cut} of ${answers.length} answers were cut at ${params.max_new_tokens} tokens`)
 }

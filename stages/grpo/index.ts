@@ -2,6 +2,7 @@
 import { defineStage, Type } from 'flow/stage'
 import { rolloutParams } from './online/params.ts'
 import { policyParams } from './params.ts'
+import { onlineInputs, policyOutputs, startingPoint } from './ports.ts'
 
 function gate(value: number, description: string) {
   return Type.Number({ exclusiveMinimum: 0, default: value, description })
@@ -11,24 +12,11 @@ export default defineStage({
   name: 'grpo',
   description: 'Trains an adapter on scored completions, compared within their group (GRPO and its kin)',
   inputs: {
-    model: 'model',
-    adapter: { type: 'adapter', optional: true, description: 'The policy to start from' },
+    ...startingPoint,
     data: { type: 'rewards', optional: true, description: 'Offline: scored completions' },
-    prompts: { type: 'prompts', optional: true, description: 'Online: what the policy is to answer' },
-    reward: {
-      type: 'reward-function',
-      optional: true,
-      many: true,
-      description: 'Online: functions that score completions',
-    },
-    judge_adapter: { type: 'adapter', optional: true, description: 'Online: what the model judges with' },
-    rubric: { type: 'rubric', optional: true, description: 'Online: for `judge`' },
+    ...onlineInputs,
   },
-  outputs: {
-    adapter: 'adapter',
-    log: 'training-log',
-    rollouts: { type: 'rollouts', description: 'Online: what the policy said in training' },
-  },
+  outputs: policyOutputs,
   params: Type.Object({
     ...policyParams({
       epochs: 1,

@@ -2,29 +2,17 @@
 import { defineStage, Type } from 'flow/stage'
 import { rolloutParams } from '../grpo/online/params.ts'
 import { policyParams } from '../grpo/params.ts'
+import { onlineInputs, policyOutputs, startingPoint } from '../grpo/ports.ts'
 
 export default defineStage({
   name: 'gspo',
   description: 'Trains an adapter on scored completions with one importance ratio a sequence (GSPO)',
   inputs: {
-    model: 'model',
-    adapter: { type: 'adapter', optional: true, description: 'The policy to start from' },
+    ...startingPoint,
     data: { type: 'reward-groups', optional: true, description: 'Offline: scored completions by prompt' },
-    prompts: { type: 'prompts', optional: true, description: 'Online: what the policy is to answer' },
-    reward: {
-      type: 'reward-function',
-      optional: true,
-      many: true,
-      description: 'Online: functions that score completions',
-    },
-    judge_adapter: { type: 'adapter', optional: true, description: 'Online: what the model judges with' },
-    rubric: { type: 'rubric', optional: true, description: 'Online: for `judge`' },
+    ...onlineInputs,
   },
-  outputs: {
-    adapter: 'adapter',
-    log: 'training-log',
-    rollouts: { type: 'rollouts', description: 'Online: what the policy said in training' },
-  },
+  outputs: policyOutputs,
   params: Type.Object({
     ...policyParams({
       epochs: 1,

@@ -40,10 +40,17 @@ export interface Vote {
   readonly value: number | null
 }
 
+/** The parameters that say how a judge is asked, as a stage receives them. */
+export interface AskingParams extends SamplingParams {
+  readonly score_from: JudgeSettings['scoreFrom']
+  readonly votes: number
+}
+
 /** @throws LmFailure, StageFailure where the settings contradict each other, before a model is loaded */
-export function checkSettings({ rubric, scoreFrom }: JudgeSettings): void {
+export function judgeSettings(rubric: Rubric, params: AskingParams): JudgeSettings {
   const read = verdictReader(rubric)
-  if (scoreFrom === 'logits') leadsToVerdict(rubric.opening, read, verdictChoices(rubric))
+  if (params.score_from === 'logits') leadsToVerdict(rubric.opening, read, verdictChoices(rubric))
+  return { rubric, scoreFrom: params.score_from, votes: params.votes, sampling: params }
 }
 
 /**

@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import type { ContextOf } from 'flow/stage'
 import { createRandom } from '../../lm/random.ts'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { type JudgedCandidate, type JudgedRow, readResponses } from '../../lm/text/rows.ts'
 import { chooseWriter } from '../sampling/choose-writer.ts'
-import { checkSettings, type JudgeSettings } from './ask-judge.ts'
+import { judgeSettings } from './ask-judge.ts'
 import { chooseRubric } from './choose-rubric.ts'
 import { judgeDiagnostics } from './diagnostics.ts'
 import type stage from './index.ts'
@@ -14,13 +15,7 @@ import { reservoirSample } from './reservoir.ts'
 
 export async function judge({ inputs, outputs, params, ...context }: ContextOf<typeof stage>): Promise<void> {
   const rubric = chooseRubric(inputs.rubric, params)
-  const settings: JudgeSettings = {
-    rubric,
-    scoreFrom: params.score_from,
-    votes: params.votes,
-    sampling: params,
-  }
-  checkSettings(settings)
+  const settings = judgeSettings(rubric, params)
   const rows = readResponses(inputs.responses)
   checkReferences(rubric, rows, inputs.responses)
   const labels = inputs.labels === undefined ? undefined : readLabels(inputs.labels, settings)
@@ -44,12 +39,10 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
     const { prompt, responses: _, ...fields } = row
     return { ...fields, instruction: prompt, candidates, ...extremes(candidates) }
   })
-  writeLines(outputs.judged, judged.filter(hasValidPair))
-  writeLines(
-    outputs.full,
-    judged.map((row) => ({ ...row, has_valid_pair: hasValidPair(row) })),
-  )
-  writeLines(outputs.samples, sampleCandidates(judged, params.samples, params.seed))
+  writeFileSync(outputs.judged, jsonLines(judged.filter(hasValidPair)))
+  const marked = judged.map((row) => ({ ...row, has_valid_pair: hasValidPair(row) }))
+  writeFileSync(outputs.full, jsonLines(marked))
+  writeFileSync(outputs.samples, jsonLines(sampleCandidates(judged, params.samples, params.seed)))
 
   const values = {
     ...judgeDiagnostics(judged, verdicts, rubric, params.own_source),
@@ -101,8 +94,4 @@ function sampleCandidates(rows: readonly JudgedRow[], size: number, seed: number
     })),
   )
   return reservoirSample(all, size, createRandom(`samples ${seed}`))
-}
-
-function writeLines(path: string, rows: readonly object[]): void {
-  writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
 }

@@ -13,6 +13,7 @@ import {
   formatNamed,
   type Target,
 } from '../../lm/text/formats/index.ts'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { type Row, type RowFault, readRows } from '../../lm/text/read-rows.ts'
 
 /** Parameters that the three stages share. */
@@ -96,7 +97,7 @@ export async function convertDataset({ file, output, target, settings, report }:
       .filter((part) => part !== '')
       .join('; '),
   )
-  await writeFile(output, converted.rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  await writeFile(output, jsonLines(converted.rows))
 }
 
 function formatOf(rows: readonly Row[], file: string, asked: string): DatasetFormat {

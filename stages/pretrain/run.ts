@@ -4,6 +4,7 @@ import { writeModel } from '../../lm/checkpoint/write-model.ts'
 import { decoderConfig } from '../../lm/model/config.ts'
 import { initialWeights } from '../../lm/model/initialise.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
 import { type Sequence, tokenBatch } from '../../lm/training/batch.ts'
 import { supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
@@ -89,8 +90,5 @@ export async function pretrain({
   )
   const special = { bos: tokenizer.bosId, eos: tokenizer.eosId, pad: tokenizer.padId }
   writeModel(outputs.model, fields, layout.unflatten(result.parameters), inputs.tokenizer, special)
-  writeFileSync(
-    outputs.log,
-    result.log.map((row) => `${JSON.stringify({ stage: 'pretrain', ...row })}\n`).join(''),
-  )
+  writeFileSync(outputs.log, jsonLines(result.log.map((row) => ({ stage: 'pretrain', ...row }))))
 }

@@ -1,25 +1,21 @@
 /** @file A model's verdicts as a reward: the judge stage's scores, while another model learns. */
 import { StageFailure } from 'flow/stage'
 import { createRandom } from '../../lm/random.ts'
-import { checkSettings, type JudgeSettings } from '../judge/ask-judge.ts'
+import { type AskingParams, type JudgeSettings, judgeSettings } from '../judge/ask-judge.ts'
 import { chooseRubric, type RubricChoice } from '../judge/choose-rubric.ts'
 import { questionOf } from '../judge/questions.ts'
 import { scoreReplies } from '../judge/score-replies.ts'
 import type { LocalWriter } from '../sampling/local-writer.ts'
-import type { SamplingParams } from '../sampling/writer.ts'
 import type { Reward } from './reward.ts'
 
 /** The parameters of the judge stage, as far as they are for scores. */
-export interface JudgeParams extends RubricChoice, SamplingParams {
-  readonly score_from: 'text' | 'logits'
-  readonly votes: number
-}
+export interface JudgeParams extends RubricChoice, AskingParams {}
 
 /**
  * @param rubricFile goes before the parameter
  * @throws StageFailure, LmFailure where the settings contradict each other
  */
-export function judgeSettings(params: JudgeParams, rubricFile: string | undefined): JudgeSettings {
+export function scoringSettings(params: JudgeParams, rubricFile: string | undefined): JudgeSettings {
   const rubric = chooseRubric(rubricFile, params)
   if (rubric.mode !== 'score') {
     throw new StageFailure({
@@ -29,9 +25,7 @@ export function judgeSettings(params: JudgeParams, rubricFile: string | undefine
       ...(rubricFile !== undefined && { file: rubricFile }),
     })
   }
-  const settings = { rubric, scoreFrom: params.score_from, votes: params.votes, sampling: params }
-  checkSettings(settings)
-  return settings
+  return judgeSettings(rubric, params)
 }
 
 /** The mean of the votes that could be read; null where none could. */

@@ -1,6 +1,7 @@
 /** @file Writes every data set. Each has a random sequence of its own, so that one's size does not change another. */
 import { open, writeFile } from 'node:fs/promises'
 import { createRandom, type SeededRandom } from '../../lm/random.ts'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { type DocumentMix, writeDocument } from './documents.ts'
 import { judgePrompt, verdict } from './judging.ts'
 import { drawDistinct, drawQuestion, type Question } from './questions.ts'
@@ -99,7 +100,7 @@ export function manualPreferenceRows(settings: TinyTasksSettings) {
 }
 
 export async function writeJsonLines(file: string, values: readonly object[]): Promise<void> {
-  await writeFile(file, values.map((value) => `${JSON.stringify(value)}\n`).join(''))
+  await writeFile(file, jsonLines(values))
 }
 
 /** A JSON array with one row a line, to be read and compared line by line. */

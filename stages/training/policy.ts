@@ -6,6 +6,7 @@ import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel, type Model } from '../../lm/model/model.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
 import { tf } from '../../lm/tensor/tf.ts'
+import { jsonLines } from '../../lm/text/json-lines.ts'
 import { truncateCompletion } from '../../lm/text/truncate.ts'
 import type { Sequence } from '../../lm/training/batch.ts'
 import type { ScheduleName } from '../../lm/training/schedule.ts'
@@ -136,7 +137,7 @@ export async function runTraining<Row>(
 ): Promise<void> {
   const { log, matrices } = await trainAdapter(model, adapter, task, settings, context)
   saveAdapter(outputs.adapter, adapter.settings, matrices)
-  writeFileSync(outputs.log, log.map((row) => `${JSON.stringify({ stage, ...row })}\n`).join(''))
+  writeFileSync(outputs.log, jsonLines(log.map((row) => ({ stage, ...row }))))
 }
 
 /** Prompt and completion as one sequence cut at `maxLength`; undefined where nothing of the completion is left. */

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { type ContextOf, StageFailure } from 'flow/stage'
-import { checkSettings, type JudgeSettings } from '../judge/ask-judge.ts'
+import { jsonLines } from '../../lm/text/json-lines.ts'
+import { judgeSettings } from '../judge/ask-judge.ts'
 import { chooseRubric } from '../judge/choose-rubric.ts'
 import { compareReplies } from '../judge/compare-replies.ts'
 import { checkReferences, questionOf } from '../judge/questions.ts'
@@ -23,13 +24,7 @@ export async function compareSets({
       hint: 'write {question}, {reply_a} and {reply_b} into it, or take the built-in one: `rubric: pairwise`',
     })
   }
-  const settings: JudgeSettings = {
-    rubric,
-    scoreFrom: params.score_from,
-    votes: params.votes,
-    sampling: params,
-  }
-  checkSettings(settings)
+  const settings = judgeSettings(rubric, params)
   const pairs = pairReplies(inputs.a, inputs.b)
   const rows = pairs.map(({ fields, prompt }) => ({ ...fields, prompt }))
   checkReferences(rubric, rows, inputs.a)
@@ -45,11 +40,11 @@ export async function compareSets({
     })
   }
   writeFileSync(outputs.metrics, `${JSON.stringify({ stage: 'win-rate', values }, null, 2)}\n`)
-  const lines = pairs.map(({ prompt, a, b }, index) => {
+  const judgedPairs = pairs.map(({ prompt, a, b }, index) => {
     const { outputs: judged, ...verdict } = verdicts[index]!
-    return `${JSON.stringify({ prompt, a, b, ...verdict, judge_output: judged })}\n`
+    return { prompt, a, b, ...verdict, judge_output: judged }
   })
-  writeFileSync(outputs.verdicts, lines.join(''))
+  writeFileSync(outputs.verdicts, jsonLines(judgedPairs))
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`
   context.log(
     `win rate ${percent(values.win_rate!)} (95% interval ${percent(values.win_rate_low!)} to ${percent(values.win_rate_high!)}): ${values.wins} won, ${values.ties} tied, ${values.losses} lost, ${values.unread} unread`,

@@ -6,7 +6,7 @@ import { tf } from '../../../lm/tensor/tf.ts'
 import { RolloutSchedule } from '../../../lm/training/rollout-schedule.ts'
 import { enteringPolicy } from '../../../lm/training/train-adapter.ts'
 import { checkReferences } from '../../judge/questions.ts'
-import { judgeReward, judgeSettings } from '../../rewards/judge.ts'
+import { judgeReward, scoringSettings } from '../../rewards/judge.ts'
 import { checkRewards, openRewards, readScoredPrompts } from '../../rewards/open-rewards.ts'
 import { type LocalWriter, writerOf } from '../../sampling/local-writer.ts'
 import { loadPolicy, type Policy, type TrainingContext } from '../../training/policy.ts'
@@ -112,7 +112,7 @@ export async function optimiseOnline(
     steps_per_generation: given.steps_per_generation || given.gradient_accumulation_steps,
   }
   const rewards = await openRewards(params, inputs.reward, context.warn)
-  const judging = params.judge === undefined ? undefined : judgeSettings(params.judge, inputs.rubric)
+  const judging = params.judge === undefined ? undefined : scoringSettings(params.judge, inputs.rubric)
   const names = rewards.map(({ name }) => name)
   checkRewards(judging === undefined ? names : [...names, judgeName], params.reward_weights)
   const rows = readScoredPrompts(inputs.prompts!, params)

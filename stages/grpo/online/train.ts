@@ -5,6 +5,7 @@
 import { appendFileSync, copyFileSync, statSync, writeFileSync } from 'node:fs'
 import { LivePolicy } from '../../../lm/model/live-policy.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
+import { jsonLines } from '../../../lm/text/json-lines.ts'
 import type { LogRow } from '../../../lm/training/checkpoint.ts'
 import { initialState, Learner } from '../../../lm/training/learner.ts'
 import { proveMovement } from '../../../lm/training/movement.ts'
@@ -87,10 +88,7 @@ export async function trainOnline(
     const parameters = learner.parameters()
     proveMovement(start, parameters, log)
     saveAdapter(outputs.adapter, adapter.settings, layout.unflatten(parameters))
-    writeFileSync(
-      outputs.log,
-      log.map((row) => `${JSON.stringify({ stage: setup.stage, ...row })}\n`).join(''),
-    )
+    writeFileSync(outputs.log, jsonLines(log.map((row) => ({ stage: setup.stage, ...row }))))
     copyFileSync(rowsFile(context.checkpoint), outputs.rollouts)
   } finally {
     for (const each of [learner, live, sampler, old, reference, ...rewards]) each?.dispose?.()
@@ -177,8 +175,7 @@ export async function trainOnline(
           ...(tokensPerSecond !== undefined && { tokensPerSecond }),
         }),
     })
-    const lines = collected.rows.map((row) => `${JSON.stringify(row)}\n`)
-    appendFileSync(rowsFile(context.checkpoint), lines.join(''))
+    appendFileSync(rowsFile(context.checkpoint), jsonLines(collected.rows))
     return collected
   }
 
