@@ -1,3 +1,4 @@
+/** @file A stage that a workflow names by the path of its folder. */
 import { expect, test } from 'vitest'
 import { TestProject } from './test-project.ts'
 
