@@ -1,6 +1,6 @@
 """One training run of TRL, for workflows/compare-trl.yaml: python train.py SETTINGS.json
 
-Settings: kind (sft | dpo), model, adapter, train, held_out, output, log, progress, threads and `params`, which carry the
+Settings: kind (sft | dpo), model, adapter, train, held_out, output, log, threads and `params`, which carry the
 names of Flow's stages. Rows are this project's (`messages`; `prompt`, `chosen`, `rejected`), in the file's order. fp32, CPU,
 AdamW, no dropout. The reference of DPO is the adapter as it enters.
 
