@@ -7,7 +7,7 @@ import type { Checkpoint } from './folder.ts'
 import { ggufFile } from './gguf/open-gguf.ts'
 import { type TensorData, type WritableDtype, type WritableTensor, writeSafetensors } from './safetensors.ts'
 import { ELEMENT_BYTES } from './safetensors-header.ts'
-import { tokenizerFiles } from './write-model.ts'
+import { tokenizerFiles, writeJson } from './write-model.ts'
 
 export interface WriteCheckpointOptions {
   readonly dtype: WritableDtype
@@ -129,8 +129,4 @@ function writeTokenizer(folder: string, source: string): void {
   writeJson(join(folder, 'tokenizer_config.json'), config)
   if (template !== undefined) writeFileSync(join(folder, 'chat_template.jinja'), template)
   writeJson(join(folder, 'generation_config.json'), { eos_token_id: stopIds })
-}
-
-function writeJson(file: string, value: unknown): void {
-  writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`)
 }

@@ -2,6 +2,9 @@
 
 type Pairs = readonly (readonly [number, number])[]
 
+/** Deviations below it are rounding: equal numbers such as three times 0.1 have a mean that differs in the last bit. */
+const smallestDeviation = 1e-9
+
 /** Pearson's; NaN where either side does not vary. */
 export function correlation(pairs: Pairs): number {
   const mean = (side: 0 | 1) => pairs.reduce((sum, pair) => sum + pair[side], 0) / pairs.length
@@ -12,7 +15,8 @@ export function correlation(pairs: Pairs): number {
     xx += (x - meanX) ** 2
     yy += (y - meanY) ** 2
   }
-  return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
+  const varies = (squares: number) => Math.sqrt(squares / pairs.length) > smallestDeviation
+  return varies(xx) && varies(yy) ? xy / Math.sqrt(xx * yy) : Number.NaN
 }
 
 /** Spearman's: Pearson's of the ranks, equal numbers sharing the mean of theirs. */

@@ -23,9 +23,8 @@ export function normaliseAnswer(text: string): string {
     .normalize('NFC')
     .toLowerCase()
     .replace(/[\p{P}\p{S}]/gu, '')
-    .replace(/\b(a|an|the)\b/gu, ' ')
     .split(/\s+/u)
-    .filter((word) => word !== '')
+    .filter((word) => !['', 'a', 'an', 'the'].includes(word))
     .join(' ')
 }
 

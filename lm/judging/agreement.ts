@@ -30,7 +30,9 @@ export function agreementOf(units: readonly (readonly number[])[]): Agreement | 
   const all = voted.flat()
   const observed = within / all.length
   const expected = (2 * squaredDeviations(all)) / (all.length - 1)
-  return { equal: equal / pairs, deviation: deviations / voted.length, alpha: 1 - observed / expected }
+  // Not told by the deviations: equal numbers such as three times 0.1 have a mean that differs in the last bit.
+  const alpha = all.every((vote) => vote === all[0]) ? Number.NaN : 1 - observed / expected
+  return { equal: equal / pairs, deviation: deviations / voted.length, alpha }
 }
 
 function squaredDeviations(values: readonly number[]): number {

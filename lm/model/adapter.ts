@@ -95,8 +95,7 @@ export function decoderAdapter({ modules, matrices }: Omit<LoadedAdapter, 'setti
   return { tensors: adapterTensors(matrices), scalings: scalingsOf(modules) }
 }
 
-/** LoRA matrices as tensors. */
-export function adapterTensors(matrices: ReadonlyMap<string, LoraMatrix>): TensorMap {
+function adapterTensors(matrices: ReadonlyMap<string, LoraMatrix>): TensorMap {
   const tensors: TensorMap = {}
   for (const [name, { data, shape }] of matrices) tensors[name] = tf.tensor(data, shape, 'float32')
   return tensors

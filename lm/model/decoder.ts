@@ -18,8 +18,10 @@ export interface DecoderParameters {
   readonly adapter?: DecoderAdapter
 }
 
+export type AdaptedParameters = DecoderParameters & Required<Pick<DecoderParameters, 'adapter'>>
+
 /** x * weight / rms(x) over the last axis (arXiv 1910.07467). */
-export function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
+function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
   return tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon))), weight)
 }
 

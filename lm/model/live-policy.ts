@@ -3,17 +3,15 @@
  * a compiled function takes what it closes over as inputs, so it reads the new values and is not compiled again.
  */
 import { tf } from '../tensor/tf.ts'
-import type { DecoderParameters } from './decoder.ts'
+import type { AdaptedParameters } from './decoder.ts'
 import type { LoraMatrix } from './lora.ts'
 
-type Adapted = DecoderParameters & Required<Pick<DecoderParameters, 'adapter'>>
-
 export class LivePolicy {
-  readonly parameters: Adapted
+  readonly parameters: AdaptedParameters
   readonly #matrices: ReadonlyMap<string, tf.Variable>
 
   /** Starts from the values of the given policy's adapter; its tensors stay the caller's. */
-  constructor(policy: Adapted) {
+  constructor(policy: AdaptedParameters) {
     const { tensors } = policy.adapter
     this.#matrices = new Map(
       Object.entries(tensors).map(([name, tensor]) => [name, tf.variable(tensor, false)]),

@@ -150,12 +150,3 @@ function range(first: number, second?: number, step = 1): number[] {
   for (let value = start; step > 0 ? value < stop : value > stop; value += step) values.push(value)
   return values
 }
-
-/** Renders once; keep a `ChatTemplate` where many conversations follow. */
-export function renderChat(
-  template: string,
-  messages: readonly Message[],
-  variables: TemplateVariables = {},
-): string {
-  return new ChatTemplate(template).render(messages, variables)
-}

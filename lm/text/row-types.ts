@@ -140,7 +140,7 @@ function readInstruction(fields: JsonObject): readonly Message[] {
   })
 }
 
-export function asHistory(value: unknown, name: string): readonly (readonly [string, string])[] {
+function asHistory(value: unknown, name: string): readonly (readonly [string, string])[] {
   return readList(value, name, (turn, turnName) => {
     const pair = readList(turn, turnName, asString)
     if (pair.length !== 2) fault(`${turnName} is not a pair of question and answer`)

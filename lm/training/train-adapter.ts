@@ -1,7 +1,7 @@
 /** @file Trains a LoRA adapter of a frozen model: a fresh one, or a given one continued. */
 import { writeAdapter } from '../checkpoint/peft.ts'
 import { decoderAdapter, freshAdapter, type LoadedAdapter } from '../model/adapter.ts'
-import type { DecoderParameters } from '../model/decoder.ts'
+import type { AdaptedParameters } from '../model/decoder.ts'
 import { type LoraMatrix, type LoraSettings, scalingsOf } from '../model/lora.ts'
 import type { Model } from '../model/model.ts'
 import { droppedInputs } from './adapter-dropout.ts'
@@ -15,15 +15,13 @@ import {
   train,
 } from './trainer.ts'
 
-export type StartingAdapter = LoadedAdapter
-
 /** The given adapter, or a fresh one. */
 export function startingAdapter(
   model: Model,
   given: LoadedAdapter | undefined,
   settings: LoraSettings,
   seed: number,
-): StartingAdapter {
+): LoadedAdapter {
   return given ?? freshAdapter(model, settings, seed)
 }
 
@@ -31,10 +29,7 @@ export function startingAdapter(
  * The policy as it enters a stage: the reference of preference losses, the old policy of stored completions. The
  * caller disposes the adapter's tensors.
  */
-export function enteringPolicy(
-  model: Model,
-  adapter: StartingAdapter,
-): DecoderParameters & Required<Pick<DecoderParameters, 'adapter'>> {
+export function enteringPolicy(model: Model, adapter: LoadedAdapter): AdaptedParameters {
   return {
     config: model.config,
     weights: model.weights,
@@ -50,7 +45,7 @@ export interface AdapterCourse {
   readonly initial: Float32Array
 }
 
-export function adapterCourse(model: Model, adapter: StartingAdapter): AdapterCourse {
+export function adapterCourse(model: Model, adapter: LoadedAdapter): AdapterCourse {
   const layout = ParameterLayout.of(adapter.matrices)
   const { modules, settings } = adapter
   const scalings = scalingsOf(modules)
@@ -67,7 +62,7 @@ export function adapterCourse(model: Model, adapter: StartingAdapter): AdapterCo
 
 export async function trainAdapter<Row>(
   model: Model,
-  adapter: StartingAdapter,
+  adapter: LoadedAdapter,
   task: TrainingTask<Row>,
   settings: TrainerSettings,
   context: TrainerContext,

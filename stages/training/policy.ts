@@ -1,7 +1,7 @@
 /** @file What the training stages do alike: load the policy, read the settings, write adapter and log. */
 import { writeFileSync } from 'node:fs'
 import { type StageContext, StageFailure } from 'flow/stage'
-import { loadAdapter } from '../../lm/model/adapter.ts'
+import { type LoadedAdapter, loadAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel, type Model } from '../../lm/model/model.ts'
 import { startDevice } from '../../lm/tensor/device.ts'
@@ -13,7 +13,6 @@ import type { ScheduleName } from '../../lm/training/schedule.ts'
 import { scoreSequences } from '../../lm/training/score-sequences.ts'
 import {
   enteringPolicy,
-  type StartingAdapter,
   saveAdapter,
   startingAdapter,
   trainAdapter,
@@ -45,13 +44,13 @@ export type TrainingContext = Omit<StageContext<any, any, any>, 'inputs' | 'outp
 
 export interface Policy {
   readonly model: Model
-  readonly adapter: StartingAdapter
+  readonly adapter: LoadedAdapter
 }
 
 /** A policy that stands still; without an adapter it is the bare model. */
 export interface Reference {
   readonly model: Model
-  readonly adapter: StartingAdapter | undefined
+  readonly adapter: LoadedAdapter | undefined
 }
 
 /** Starts the device, loads the model and the adapter to go on from. */

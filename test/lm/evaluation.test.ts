@@ -165,6 +165,7 @@ describe('final answers', () => {
 describe('grading', () => {
   it('normalises as SQuAD does', () => {
     expect(normaliseAnswer('  The Eiffel-Tower, in Paris! ')).toBe('eiffeltower in paris')
+    expect(normaliseAnswer('Cien años a la orilla')).toBe('cien años la orilla')
     const { isRight, answerOf } = grader({ match: 'normalised' })
     expect(isRight('the Eiffel Tower.', ['Eiffel Tower'])).toBe(true)
     expect(isRight('I think so. Answer: Paris', ['paris'])).toBe(true)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { LmFailure } from '../../lm/failure.ts'
-import { ChatTemplate, renderChat } from '../../lm/text/chat-template.ts'
+import { ChatTemplate } from '../../lm/text/chat-template.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
 import { CHATML, writeTinyTokenizer } from './tiny-tokenizer.ts'
 
@@ -109,13 +109,15 @@ describe('a chat template', () => {
   test('trims blocks and one closing newline as transformers does', () => {
     const template =
       '{% for m in messages %}\n    {% if true %}\n{{ m.role }}:{{ m.content }}\n    {% endif %}\n{% endfor %}\nend\n'
-    expect(renderChat(template, [{ role: 'user', content: 'x' }])).toBe('user:x\nend')
+    expect(new ChatTemplate(template).render([{ role: 'user', content: 'x' }])).toBe('user:x\nend')
   })
 
   test('sees the tokens and the generation prompt', () => {
     const template =
       '{{ bos_token }}|{{ eos_token }}|{% if add_generation_prompt %}opens{% endif %}|{% if tools is none %}none{% endif %}'
-    expect(renderChat(template, [], { bosToken: '<s>', addGenerationPrompt: true })).toBe('<s>||opens|none')
+    expect(new ChatTemplate(template).render([], { bosToken: '<s>', addGenerationPrompt: true })).toBe(
+      '<s>||opens|none',
+    )
   })
 
   test('may raise: the message and the turns are shown', () => {
@@ -136,12 +138,14 @@ describe('a chat template', () => {
   })
 
   test('sees the same day every day', () => {
-    expect(renderChat("{{ strftime_now('%d %B %Y') }}", [])).toBe('26 July 2024')
+    expect(new ChatTemplate("{{ strftime_now('%d %B %Y') }}").render([])).toBe('26 July 2024')
   })
 
   test('counts with range', () => {
-    expect(renderChat('{% for i in range(3) %}{{ i }}{% endfor %}|{{ range(5, 1, -2) | length }}', [])).toBe(
-      '012|2',
-    )
+    expect(
+      new ChatTemplate('{% for i in range(3) %}{{ i }}{% endfor %}|{{ range(5, 1, -2) | length }}').render(
+        [],
+      ),
+    ).toBe('012|2')
   })
 })

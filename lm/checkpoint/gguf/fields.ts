@@ -44,6 +44,7 @@ export class Fields {
     throw this.#wrong(key, 'a list of numbers')
   }
 
+  /** Undefined also where the field is no list: a pattern of layers may be one number. */
   flags(key: string): readonly boolean[] | undefined {
     const value = this.#header.fields.get(key)?.value
     return Array.isArray(value) ? value.map(Boolean) : undefined

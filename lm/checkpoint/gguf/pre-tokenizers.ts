@@ -3,6 +3,7 @@
  * parts of a `tokenizer.json`.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { gpt2Pattern } from '../../text/tokenization/pre-tokenizers.ts'
 
 export interface PreTokenizer {
   readonly name: string
@@ -15,8 +16,6 @@ export interface PreTokenizer {
   /** Whether a text begins with bos where the file says nothing. */
   readonly addsBos: boolean
 }
-
-const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 /** Letters with one sign before them, digits up to so many together, punctuation with line ends, white space. */
 const modern = (digits: string) =>
@@ -53,7 +52,7 @@ export const preTokenizers: readonly PreTokenizer[] = [
     name: 'smollm',
     aliases: ['starcoder', 'refact', 'command-r'],
     normalizer: null,
-    patterns: ['\\p{N}', gpt2],
+    patterns: ['\\p{N}', gpt2Pattern],
     ignoreMerges: false,
     addsBos: false,
   },
@@ -61,7 +60,7 @@ export const preTokenizers: readonly PreTokenizer[] = [
     name: 'gpt-2',
     aliases: [],
     normalizer: null,
-    patterns: [gpt2],
+    patterns: [gpt2Pattern],
     ignoreMerges: false,
     addsBos: false,
   },
@@ -69,7 +68,7 @@ export const preTokenizers: readonly PreTokenizer[] = [
     name: 'default',
     aliases: [],
     normalizer: null,
-    patterns: ['[\\p{P}\\$\\+<=>\\^~\\|]+', gpt2, '\\p{N}+', '[0-9][0-9][0-9]'],
+    patterns: ['[\\p{P}\\$\\+<=>\\^~\\|]+', gpt2Pattern, '\\p{N}+', '[0-9][0-9][0-9]'],
     ignoreMerges: false,
     addsBos: false,
   },
@@ -124,7 +123,7 @@ function patternsOf(preTokenizer: unknown): string[] | undefined {
         break
       case 'ByteLevel':
         if (part.add_prefix_space === true) return undefined
-        if (part.use_regex !== false) patterns.push(gpt2)
+        if (part.use_regex !== false) patterns.push(gpt2Pattern)
         toBytes = true
         break
       default:

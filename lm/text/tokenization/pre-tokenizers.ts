@@ -7,7 +7,8 @@ import { Rewriter, type Stretch, slice } from './stretch.ts'
 
 export type PreTokenizer = (stretch: Stretch) => Stretch[]
 
-const GPT2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+/** How GPT-2 cuts a text. */
+export const gpt2Pattern = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
 /** Undefined where `value` is null: the text is one piece. */
 export function readPreTokenizer(value: unknown): PreTokenizer | undefined {
@@ -102,7 +103,7 @@ function joined(ranges: readonly Range[], belong: (previous: Range, range: Range
 
 function byteLevel(part: Part): PreTokenizer {
   const addsSpace = part.add_prefix_space === true
-  const split = part.use_regex === false ? undefined : splitter(fromOniguruma(GPT2), 'Isolated', false)
+  const split = part.use_regex === false ? undefined : splitter(fromOniguruma(gpt2Pattern), 'Isolated', false)
   return (stretch) => {
     const opened = addsSpace && !stretch.text.startsWith(' ') ? prefixed(stretch, ' ') : stretch
     return (split ? split(opened) : [opened]).map(asBytes)

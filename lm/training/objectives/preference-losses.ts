@@ -33,8 +33,7 @@ const otherLosses = ['nca_pair', 'bco_pair', 'sppo_hard', 'apo_zero', 'apo_down'
 export const pairLossNames = [...marginLosses, ...otherLosses, ...sortedLosses] as const
 export type PairLoss = (typeof pairLossNames)[number]
 
-export const divergences = ['reverse_kl', 'forward_kl', 'js_divergence', 'alpha_divergence'] as const
-export type Divergence = (typeof divergences)[number]
+export type Divergence = 'reverse_kl' | 'forward_kl' | 'js_divergence' | 'alpha_divergence'
 
 export function allowsDivergence(loss: PairLoss): boolean {
   return (marginLosses as readonly string[]).includes(loss)

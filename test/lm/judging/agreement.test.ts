@@ -1,4 +1,4 @@
-/** @file Agreement of votes and rank correlation against numbers worked out elsewhere. */
+/** @file Agreement of votes and correlations against numbers worked out elsewhere. */
 import { describe, expect, it } from 'vitest'
 import { correlation, rankCorrelation } from '../../../lm/evaluation/correlation.ts'
 import { agreementOf } from '../../../lm/judging/agreement.ts'
@@ -32,6 +32,7 @@ describe('agreementOf', () => {
         [2, 2],
       ]),
     ).toEqual({ equal: 1, deviation: 0, alpha: Number.NaN })
+    expect(agreementOf([[0.1, 0.1, 0.1]])!.alpha).toBeNaN()
   })
 })
 
@@ -53,5 +54,13 @@ describe('rankCorrelation', () => {
         [1, 3],
       ]),
     ).toBeNaN()
+  })
+})
+
+describe('correlation', () => {
+  it('tells nothing where one side does not vary', () => {
+    const pairs = [1, 2, 4].map((y) => [0.1, y] as const)
+    expect(correlation(pairs)).toBeNaN()
+    expect(correlation(pairs.map(([x, y]) => [y, x]))).toBeNaN()
   })
 })

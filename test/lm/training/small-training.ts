@@ -1,11 +1,11 @@
 /** @file A training small enough for a test: an adapter of the tiny Qwen2 checkpoint on a dozen short sequences. */
-import { loadAdapter } from '../../../lm/model/adapter.ts'
+import { type LoadedAdapter, loadAdapter } from '../../../lm/model/adapter.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
 import { loadModel, type Model } from '../../../lm/model/model.ts'
 import { type Sequence, tokenBatch } from '../../../lm/training/batch.ts'
 import type { Objective } from '../../../lm/training/objective.ts'
 import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
-import { type StartingAdapter, startingAdapter } from '../../../lm/training/train-adapter.ts'
+import { startingAdapter } from '../../../lm/training/train-adapter.ts'
 import type { TrainerContext, TrainerSettings, TrainingTask } from '../../../lm/training/trainer.ts'
 import { referencePath } from '../reference.ts'
 
@@ -14,12 +14,12 @@ export function smallModel(): Model {
   return loadModel(referencePath('models/qwen2'))
 }
 
-export function freshAdapter(model: Model, seed = 0): StartingAdapter {
+export function freshAdapter(model: Model, seed = 0): LoadedAdapter {
   const settings = { ...plainLora, r: 4, alpha: 8, targets: ['q_proj', 'v_proj', 'down_proj'] }
   return startingAdapter(model, undefined, settings, seed)
 }
 
-export function trainedAdapter(model: Model): StartingAdapter {
+export function trainedAdapter(model: Model): LoadedAdapter {
   return loadAdapter(referencePath('adapters/qwen2'), model.config)
 }
 
