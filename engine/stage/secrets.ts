@@ -23,7 +23,8 @@ export function secretValues(
     const name = path
       .split('.')
       .reduce<Json | undefined>((value, key) => (isObject(value) ? value[key] : undefined), params)
-    const value = typeof name === 'string' ? environment[name] : undefined
+    // A stage may well use the value without the line end that came with it.
+    const value = typeof name === 'string' ? environment[name]?.trim() : undefined
     return value !== undefined && value.length >= shortestSecret ? [value] : []
   })
 }

@@ -11,6 +11,7 @@ import { PluginProject, stageSource } from './plugin-project.ts'
 const secret = 'sk-very"secret\\value'
 process.env.TEST_SERVICE_KEY = secret
 process.env.TEST_SHORT_KEY = 'none'
+process.env.TEST_PADDED_KEY = ` ${secret}\n`
 
 let project: PluginProject
 afterEach(() => project.remove())
@@ -69,6 +70,15 @@ test('errors do so too, expected ones and bugs', async () => {
     hint: 'another than ***',
     line: 3,
   })
+})
+
+test('they are hidden without the white space around them, too', async () => {
+  project = declare(`
+    const value = process.env[context.params.service.key]
+    context.log('logged ' + value.trim())
+    writeFileSync(context.outputs.out, '')`)
+  const { logs } = await project.run('asks', { params: params('TEST_PADDED_KEY') })
+  expect(logs).toEqual(['info: logged ***'])
 })
 
 test('what is too short to be one, unset or not given stays as it is', async () => {
