@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
+import { flowRoot } from '../flow-root.ts'
 import type { CompiledModule } from './catalog.ts'
 import { compile, importModule } from './compile.ts'
 import { isStageFailure, StageFailure } from './failure.ts'
@@ -38,10 +39,10 @@ export function userCodeFailure(file: string, error: unknown): Error {
 }
 
 function requireOneFile(file: string, { sources }: CompiledModule): void {
-  // Flow's own sources carry a prefix, unless the file lies in Flow's own repository.
-  const isFlows = (source: string) => /^(flow:)?(engine|lm)\//.test(source)
+  // Flow's own sources carry a prefix, unless the file lies in Flow's own repository; a project may have an `lm/`, too.
+  const flows = file.startsWith(flowRoot + path.sep) ? /^(flow:)?(engine|lm)\// : /^flow:(engine|lm)\//
   const others = Object.keys(sources).filter(
-    (source) => !isFlows(source) && !file.endsWith(`${path.sep}${path.normalize(source)}`),
+    (source) => !flows.test(source) && !file.endsWith(`${path.sep}${path.normalize(source)}`),
   )
   if (others.length === 0) return
   throw new StageFailure({

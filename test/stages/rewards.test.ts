@@ -1,5 +1,5 @@
 /** @file What scores completions: rules, and functions of the user's with their own files and lines. */
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { moduleReward } from '../../stages/rewards/module.ts'
 import type { RewardInput } from '../../stages/rewards/reward.ts'
@@ -113,6 +113,17 @@ describe('a function of the user', () => {
     expect(await failureOf(moduleReward('mine', `${folder}/mine.ts`, () => {}))).toMatchObject({
       code: 'not-one-file',
       message: expect.stringContaining('imports grade.ts'),
+    })
+    // A folder of the project's is not Flow's, whatever it is called.
+    mkdirSync(`${folder}/lm`)
+    writeFileSync(`${folder}/lm/grade.ts`, 'export const grade = () => 1')
+    writeFileSync(
+      `${folder}/mine.ts`,
+      "import { grade } from './lm/grade.ts'\nexport default () => [grade()]",
+    )
+    expect(await failureOf(moduleReward('mine', `${folder}/mine.ts`, () => {}))).toMatchObject({
+      code: 'not-one-file',
+      message: expect.stringContaining('imports lm/grade.ts'),
     })
   })
 
