@@ -74,6 +74,7 @@ export async function fetchRepository(
     return { commit: info.sha, files: listed.sort(smallFirst) }
   })
 
+  for (const digest of [commit, ...files.map(({ etag }) => etag)]) requireDigest(digest, hub)
   const cached = cachedRepository(cache, repository)
   const totalBytes = files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
   let before = 0
@@ -112,6 +113,15 @@ export async function fetchRepository(
       selection.noun === 'model'
         ? 'it needs config.json, tokenizer.json and weights as safetensors; a .gguf file is fetched by hand and named by its path'
         : 'it needs adapter_config.json and adapter_model.safetensors',
+  })
+}
+
+/** What a hub calls a commit or a file's content becomes a path in the cache: it must be a sha1 or a sha256. */
+function requireDigest(text: string, hub: string): void {
+  if (/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text)) return
+  throw new LmFailure({
+    code: 'hub-unusable',
+    message: `${hub} names a commit or a file by ${JSON.stringify(text)}, which is no digest`,
   })
 }
 

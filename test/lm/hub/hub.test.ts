@@ -89,6 +89,14 @@ describe('fetching', () => {
     expect(findSnapshot(cache, parseReference('acme/other'), modelSelection)).toBeUndefined()
   })
 
+  it('refuses a hub whose digests would lead out of the cache', async () => {
+    const hub = await HubServer.serving('acme/tiny', qwen)
+    hub.falseDigest = '../../../../escaped'
+    const home = temporaryFolder()
+    expect(await failureOf(fetchFrom({ hub, home }))).toMatchObject({ code: 'hub-unusable' })
+    expect(filesOf(home)).toEqual([])
+  })
+
   it('takes shards, and does not take a part of them for the whole', async () => {
     const hub = await HubServer.serving('acme/tiny', join(models, 'qwen2-sharded'))
     const { folder, home } = await fetchFrom({ hub })
