@@ -22,6 +22,7 @@ export async function converse({
   const turns = Math.max(...conversations.map(({ later }) => later.length + 1))
   const messages: Message[][] = conversations.map(({ opening }) => [...opening])
   const rows: object[][] = conversations.map(() => [])
+  let cut = 0
   const writer = await chooseWriter(inputs, params.endpoint, context)
   for (let turn = 1; turn <= turns; turn++) {
     const open = [...conversations.keys()].filter((index) => conversations[index]!.later.length + 1 >= turn)
@@ -38,6 +39,7 @@ export async function converse({
       const { labels, references } = conversations[index]!
       const answer = answers[place]!
       const reference = references[turn - 1]
+      if (!answer.finished) cut++
       rows[index]!.push({
         ...labels,
         turn,
@@ -50,5 +52,6 @@ export async function converse({
   }
   const lines = rows.flat()
   writeFileSync(outputs.responses, jsonLines(lines))
-  context.log(`${lines.length} replies in ${conversations.length} conversations`)
+  const ended = cut === 0 ? '' : `; ${cut} were cut at ${params.max_new_tokens} tokens`
+  context.log(`${lines.length} replies in ${conversations.length} conversations${ended}`)
 }

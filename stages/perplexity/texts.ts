@@ -36,13 +36,14 @@ export function readTexts(file: string, tokenizer: Tokenizer, settings: TextSett
   return { sequences, sizeBytes: undefined }
 }
 
-/** `{}` stands for the rows of a JSON array; undefined where the file is no rows. */
+/** Of JSON Lines or of a JSON array; undefined where the file is no rows. */
 function firstRow(source: string): Record<string, unknown> | undefined {
-  const line = source.trimStart().split('\n', 1)[0]!
-  if (line.startsWith('[')) return {}
-  if (!line.startsWith('{')) return undefined
+  const text = source.trimStart()
+  if (!text.startsWith('[') && !text.startsWith('{')) return undefined
   try {
-    return JSON.parse(line) as Record<string, unknown>
+    const value: unknown = JSON.parse(text.startsWith('[') ? text : text.split('\n', 1)[0]!)
+    const first: unknown = Array.isArray(value) ? value[0] : value
+    return typeof first === 'object' && first !== null ? (first as Record<string, unknown>) : undefined
   } catch {
     return undefined
   }

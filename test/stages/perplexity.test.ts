@@ -64,6 +64,13 @@ describe('perplexity', () => {
     const values = await measure(temporaryFile('plain.txt', `${texts[0]}\n${texts[2]}`))
     expect(values.texts).toBe(1)
     expect(values.perplexity).toBeCloseTo(Math.exp(values.nll!), 6)
+    expect((await measure(temporaryFile('plain.txt', `[sic] ${texts[0]}\n${texts[2]}`))).texts).toBe(1)
+  })
+
+  it('takes rows of a JSON array as those of JSON Lines', async () => {
+    const rows = texts.map((text) => ({ text }))
+    const array = await measure(temporaryFile('texts.json', JSON.stringify(rows, null, 1)))
+    expect(array).toEqual(await measure(temporaryFile('texts.jsonl', rows)))
   })
 
   it('refuses windows that the model does not have, and data without a token to predict', async () => {
