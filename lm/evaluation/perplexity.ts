@@ -3,7 +3,7 @@
  * through overlapping windows, each token counted once with as much before it as its window holds, as in
  * https://huggingface.co/docs/transformers/perplexity.
  */
-import type { Sequence } from '../training/batch.ts'
+import type { Sequence } from '../batches/sequence.ts'
 
 /**
  * Windows that begin every `stride` tokens; each counts the tokens that those before it have not reached.

@@ -2,12 +2,15 @@
  * @file How probable given continuations of a prompt are: one forward pass over the prompt and whatever several
  * continuations share, from which the next tokens are read. Nothing is sampled.
  */
+
+import { bucketLength } from '../batches/buckets.ts'
+import { causalArrays } from '../batches/causal-arrays.ts'
+import { vocabularyScores } from '../batches/vocabulary-scores.ts'
 import { LmFailure } from '../failure.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
+import { type HostBatch, upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type TensorMap, tf } from '../tensor/tf.ts'
-import { bucketLength, causalArrays, type HostBatch, upload } from '../training/batch.ts'
-import { vocabularyScores } from '../training/forward.ts'
 
 export interface ContinuationRequest {
   /** Token ids; not empty. */

@@ -2,10 +2,11 @@
  * @file Answers to prompts, in batches with a key-value cache. Each prompt draws from a random sequence of its own,
  * so that what it is batched with does not change its answer.
  */
+
+import { bucketLength } from '../batches/buckets.ts'
 import { LmFailure } from '../failure.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { createRandom } from '../random.ts'
-import { bucketLength } from '../training/batch.ts'
 import { KeyValueCache } from './cache.ts'
 import { pick, type Sampling } from './sampling.ts'
 import { DecodingSteps } from './steps.ts'

@@ -1,4 +1,6 @@
 /** @file The two compiled functions of decoding: prefill of whole prompts, and one token for each row. */
+
+import { causalArrays } from '../batches/causal-arrays.ts'
 import {
   type Attend,
   type AttentionInputsByKind,
@@ -9,9 +11,9 @@ import {
 import { attentionKinds, type DecoderConfig } from '../model/config.ts'
 import { type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
 import { rotaryTable } from '../model/rotary.ts'
+import { type HostBatch, upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
-import { causalArrays, type HostBatch, upload } from '../training/batch.ts'
 import type { KeyValueCache } from './cache.ts'
 
 export class DecodingSteps {

@@ -1,6 +1,6 @@
 /** @file From a token batch to the log-probabilities of its labels. */
-import { attentionInputs, maskedAttention } from '../model/attention.ts'
-import { type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
+import { vocabularyScores } from '../batches/vocabulary-scores.ts'
+import type { DecoderParameters } from '../model/decoder.ts'
 import { detached } from '../tensor/stop-gradient.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { type TokenScores, tokenScores } from './token-scores.ts'
@@ -13,20 +13,6 @@ export interface LabelScores extends TokenScores {
   logSumSquares(): Tensor
   /** Mean score over the vocabulary, [slots]. Carries no gradient. */
   meanScore(): Tensor
-}
-
-/**
- * Scores of what follows at the chosen positions, [slots, vocabulary].
- * @param batch `ids` [sequences * length], `rows` [slots] (positions in it), the arrays of `causalArrays`, and, if
- * the embeddings are to be noisy, `noise` [sequences * length, hiddenSize]
- * @param sequences rows in the batch
- */
-export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
-  const length = batch.ids!.size / sequences
-  const inputs = attentionInputs(parameters.config, batch)
-  const attend = maskedAttention(parameters.config, sequences, length, inputs)
-  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, inputs, attend, batch.noise)
-  return logits(parameters, tf.gather(hidden, batch.rows as tf.Tensor1D))
 }
 
 /**

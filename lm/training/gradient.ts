@@ -1,9 +1,11 @@
 /** @file Loss, metrics and gradient of a micro-batch as one compiled function, a graph for each shape. */
+
+import { causalArrays } from '../batches/causal-arrays.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
+import { upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
-import { causalArrays, upload } from './batch.ts'
 import { scoreLabels } from './forward.ts'
 import type { MicroBatch, Objective } from './objective.ts'
 import type { ParameterLayout } from './trainable.ts'

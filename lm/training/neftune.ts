@@ -1,6 +1,6 @@
 /** @file NEFTune (arXiv 2310.05914): uniform noise on the embeddings, in training alone. */
 import { createRandom } from '../random.ts'
-import type { HostTensor } from './batch.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
 import type { MicroBatch } from './objective.ts'
 import type { Place } from './trainer.ts'
 

@@ -1,6 +1,7 @@
 /** @file What an objective is: from the scores of a micro-batch's labels to a loss and the numbers logged with it. */
+
+import type { HostBatch } from '../tensor/host-tensor.ts'
 import type { Tensor, TensorMap } from '../tensor/tf.ts'
-import type { HostBatch } from './batch.ts'
 import type { LabelScores } from './forward.ts'
 
 /**

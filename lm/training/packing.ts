@@ -3,7 +3,7 @@
  * positions start over and attention is blocked at each one's edge, so that every token's loss is what it would be in
  * a row of its own.
  */
-import type { Sequence } from './batch.ts'
+import type { Sequence } from '../batches/sequence.ts'
 
 /**
  * `bfd`: best-fit decreasing, whole documents. `wrapped`: one after another in their own order, cut wherever a row is

@@ -2,10 +2,14 @@
  * @file Log-probabilities of given completions under a policy, without gradients: those of references and of old
  * policies.
  */
+
+import { causalArrays } from '../batches/causal-arrays.ts'
+import type { Sequence } from '../batches/sequence.ts'
+import { tokenBatch } from '../batches/token-batch.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
+import { upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type TensorMap, tf } from '../tensor/tf.ts'
-import { causalArrays, type Sequence, tokenBatch, upload } from './batch.ts'
 import { scoreLabels } from './forward.ts'
 
 export interface ScoringHooks {

@@ -1,10 +1,10 @@
 /** @file Preference rows as pairs of token sequences. */
 import { type StageContext, StageFailure } from 'flow/stage'
+import type { Sequence } from '../../lm/batches/sequence.ts'
 import { encodePair, encodePrompt, isPromptKept } from '../../lm/text/conversation.ts'
 import { promptMessages } from '../../lm/text/messages.ts'
 import type { PreferenceRow } from '../../lm/text/rows.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
-import type { Sequence } from '../../lm/training/batch.ts'
 import { completionSequence, requireRows } from '../training/policy.ts'
 
 export interface Pair {

@@ -1,11 +1,7 @@
 /** @file Micro-batches of preference pairs. */
-import {
-  type BatchLayout,
-  membership,
-  perSequence,
-  targetCount,
-  tokenBatch,
-} from '../../lm/training/batch.ts'
+
+import { targetCount } from '../../lm/batches/sequence.ts'
+import { type BatchLayout, membership, perSequence, tokenBatch } from '../../lm/batches/token-batch.ts'
 import type { Objective } from '../../lm/training/objective.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
 import type { Pair } from './pairs.ts'

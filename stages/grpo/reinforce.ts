@@ -1,5 +1,5 @@
 /** @file Plain REINFORCE with a baseline, the original's "GRPO" under its true name. */
-import { tokenBatch } from '../../lm/training/batch.ts'
+import { tokenBatch } from '../../lm/batches/token-batch.ts'
 import { reinforce } from '../../lm/training/objectives/weighted-likelihood.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
 import type { Sample } from './samples.ts'

@@ -1,12 +1,12 @@
 /** @file Scored completions as training rows: what GRPO and GSPO alike learn from. */
 import { type StageContext, StageFailure } from 'flow/stage'
+import type { Sequence } from '../../lm/batches/sequence.ts'
 import type { Model } from '../../lm/model/model.ts'
 import { encodeCompletion, encodePrompt, isPromptKept } from '../../lm/text/conversation.ts'
 import { requireKnownTokens } from '../../lm/text/known-tokens.ts'
 import { type Prompt, promptMessages } from '../../lm/text/messages.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
-import type { Sequence } from '../../lm/training/batch.ts'
 import { completionSequence, requireRows } from '../training/policy.ts'
 
 /** One completion as the data file has it. */

@@ -1,12 +1,8 @@
 /** @file Micro-batches of scored completions for the policy gradient. */
-import {
-  type BatchLayout,
-  type HostTensor,
-  membership,
-  perSequence,
-  targetCount,
-  tokenBatch,
-} from '../../lm/training/batch.ts'
+
+import { targetCount } from '../../lm/batches/sequence.ts'
+import { type BatchLayout, membership, perSequence, tokenBatch } from '../../lm/batches/token-batch.ts'
+import type { HostTensor } from '../../lm/tensor/host-tensor.ts'
 import type { MicroBatch } from '../../lm/training/objective.ts'
 import { type PolicyGradientSettings, policyGradient } from '../../lm/training/objectives/policy-gradient.ts'
 import type { TokenLoss } from '../../lm/training/objectives/policy-losses.ts'

@@ -1,5 +1,5 @@
 /** @file Likelihood weighted by softmaxed rewards: rows are prompts with all their completions. */
-import { tokenBatch } from '../../lm/training/batch.ts'
+import { tokenBatch } from '../../lm/batches/token-batch.ts'
 import { rewardWeighted } from '../../lm/training/objectives/weighted-likelihood.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
 import type { Sample } from '../grpo/samples.ts'

@@ -1,10 +1,10 @@
 /** @file The texts that are predicted, as weighted tokens. */
 import { readFileSync } from 'node:fs'
+import type { Sequence } from '../../lm/batches/sequence.ts'
 import { encodeConversation } from '../../lm/text/conversation.ts'
 import { nonEmptyText, parse } from '../../lm/text/fields.ts'
 import { parseInstruction, readFile } from '../../lm/text/rows.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
-import type { Sequence } from '../../lm/training/batch.ts'
 
 export interface MeasuredTexts {
   readonly sequences: readonly Sequence[]

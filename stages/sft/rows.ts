@@ -1,10 +1,10 @@
 /** @file Instruction rows as weighted token sequences. */
 import { StageFailure } from 'flow/stage'
+import type { Sequence } from '../../lm/batches/sequence.ts'
 import { type EncodedConversation, encodeConversation } from '../../lm/text/conversation.ts'
 import { readInstructions } from '../../lm/text/rows.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { truncateConversation } from '../../lm/text/truncate.ts'
-import type { Sequence } from '../../lm/training/batch.ts'
 
 export interface SequenceSettings {
   readonly maxLength: number

@@ -1,6 +1,7 @@
 /** @file What the training stages do alike: load the policy, read the settings, write adapter and log. */
 import { writeFileSync } from 'node:fs'
 import { type StageContext, StageFailure } from 'flow/stage'
+import type { Sequence } from '../../lm/batches/sequence.ts'
 import { type LoadedAdapter, loadAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel, type Model } from '../../lm/model/model.ts'
@@ -8,7 +9,6 @@ import { startDevice } from '../../lm/tensor/device.ts'
 import { tf } from '../../lm/tensor/tf.ts'
 import { jsonLines } from '../../lm/text/json-lines.ts'
 import { truncateCompletion } from '../../lm/text/truncate.ts'
-import type { Sequence } from '../../lm/training/batch.ts'
 import type { ScheduleName } from '../../lm/training/schedule.ts'
 import { scoreSequences } from '../../lm/training/score-sequences.ts'
 import {

@@ -1,9 +1,11 @@
 /** @file The whole forward pass over right-padded rows, without a cache. */
+
+import { causalArrays } from '../../lm/batches/causal-arrays.ts'
 import { attentionInputs, maskedAttention } from '../../lm/model/attention.ts'
 import { type DecoderParameters, hiddenStates, logits } from '../../lm/model/decoder.ts'
+import { upload } from '../../lm/tensor/host-tensor.ts'
 import { jit } from '../../lm/tensor/jit.ts'
 import { type TensorMap, tf } from '../../lm/tensor/tf.ts'
-import { causalArrays, upload } from '../../lm/training/batch.ts'
 
 /** Vocabulary scores of a batch of rows: [row][position][token]. */
 export function logitsOf(parameters: DecoderParameters, rows: readonly (readonly number[])[]): number[][][] {

@@ -1,7 +1,10 @@
 /** @file Next-token cross-entropy over counted tokens: the mean over the whole accumulated batch. */
+
+import type { Sequence } from '../../batches/sequence.ts'
+import type { BatchLayout } from '../../batches/token-batch.ts'
+import type { HostBatch } from '../../tensor/host-tensor.ts'
 import { stopGradient } from '../../tensor/stop-gradient.ts'
 import { type TensorMap, tf } from '../../tensor/tf.ts'
-import type { BatchLayout, HostBatch, Sequence } from '../batch.ts'
 import type { LabelScores } from '../forward.ts'
 import type { Objective } from '../objective.ts'
 

@@ -1,4 +1,6 @@
 /** @file Asks the policy as it is now, scores what it says and compares it: one generation batch. */
+
+import type { Sequence } from '../../../lm/batches/sequence.ts'
 import type { Tokenizer } from '../../../lm/text/tokenizer.ts'
 import {
   type Advantages,
@@ -6,7 +8,6 @@ import {
   type RewardAggregation,
   type RewardScale,
 } from '../../../lm/training/advantages.ts'
-import type { Sequence } from '../../../lm/training/batch.ts'
 import type { RolloutSchedule } from '../../../lm/training/rollout-schedule.ts'
 import type { ScoringHooks, SequenceScorer } from '../../../lm/training/score-sequences.ts'
 import type { Reward } from '../../rewards/reward.ts'

@@ -4,10 +4,10 @@ import { openCheckpoint } from '../../../lm/checkpoint/folder.ts'
 import { decoderConfig } from '../../../lm/model/config.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
 import { allTargets, loraModules } from '../../../lm/model/lora-modules.ts'
+import { upload } from '../../../lm/tensor/host-tensor.ts'
 import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { dropoutArrays, droppedInputs } from '../../../lm/training/adapter-dropout.ts'
-import { upload } from '../../../lm/training/batch.ts'
 import { largestDifference, referencePath } from '../reference.ts'
 
 const folder = referencePath('models/llama')

@@ -1,8 +1,10 @@
 /** @file A training small enough for a test: an adapter of the tiny Qwen2 checkpoint on a dozen short sequences. */
+
+import type { Sequence } from '../../../lm/batches/sequence.ts'
+import { tokenBatch } from '../../../lm/batches/token-batch.ts'
 import { type LoadedAdapter, loadAdapter } from '../../../lm/model/adapter.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
 import { loadModel, type Model } from '../../../lm/model/model.ts'
-import { type Sequence, tokenBatch } from '../../../lm/training/batch.ts'
 import type { Objective } from '../../../lm/training/objective.ts'
 import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
 import { startingAdapter } from '../../../lm/training/train-adapter.ts'

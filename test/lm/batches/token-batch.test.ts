@@ -1,6 +1,8 @@
 /** @file What a compiled step sees of token sequences: labels only where a token counts, padding never. */
 import { describe, expect, it } from 'vitest'
-import { bucketLength, membership, type Sequence, tokenBatch } from '../../../lm/training/batch.ts'
+import { bucketLength } from '../../../lm/batches/buckets.ts'
+import type { Sequence } from '../../../lm/batches/sequence.ts'
+import { membership, tokenBatch } from '../../../lm/batches/token-batch.ts'
 import { supervisedShares } from '../../../lm/training/objectives/supervised.ts'
 
 const pad = 2

@@ -1,0 +1,18 @@
+/** @file Named arrays on the host, and the tensors made of them. */
+import { type Tensor, type TensorMap, tf } from './tf.ts'
+
+/** A tensor's content on the host. */
+export interface HostTensor {
+  readonly shape: number[]
+  readonly data: Float32Array | Int32Array
+}
+export type HostBatch = Record<string, HostTensor>
+
+/** Uploads host arrays; the caller disposes them. */
+export function upload(batch: HostBatch): TensorMap {
+  const tensors: Record<string, Tensor> = {}
+  for (const [name, { data, shape }] of Object.entries(batch)) {
+    tensors[name] = tf.tensor(data, shape, data instanceof Float32Array ? 'float32' : 'int32')
+  }
+  return tensors
+}
