@@ -1,9 +1,11 @@
 /**
  * @file TensorFlow.js with its gradients. The Node build of tfjs-core registers none, so they are bundled in
  * (see `flow.bundle` in package.json); everything in `lm/` takes `tf` from here.
+ *
+ * The library comes first: the gradients bring parts of it along, and the engine is that of whoever asks first.
  */
-import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 
 export { tf }
 export type Tensor = tf.Tensor

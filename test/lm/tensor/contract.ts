@@ -10,7 +10,15 @@ export interface Content {
   readonly values: readonly number[]
 }
 
-const relativeTolerance = 1e-5
+/** `eager`: call by call; `traced`: compiled by `jit`. */
+export type Mode = 'eager' | 'traced'
+
+export interface Tolerance {
+  /** Of each element. */
+  readonly relative: number
+  /** Times the largest finite value of the tensor where that is above 1. */
+  readonly absolute: number
+}
 
 function read(tensor: Tensor): Content {
   return { shape: tensor.shape, dtype: tensor.dtype, values: Array.from(tensor.dataSync()) }
@@ -20,16 +28,16 @@ function list(result: Tensor | Tensor[]): Tensor[] {
   return Array.isArray(result) ? result : [result]
 }
 
-/** Runs `program` over tensors of `inputs` on the current backend, compiled or call by call; leaves nothing. */
+/** Runs `program` over tensors of `inputs` on the current backend; leaves nothing. */
 function execute(
   inputs: readonly CaseInput[],
   program: (inputs: Tensor[]) => Tensor[],
-  traced: boolean,
+  mode: Mode,
 ): Content[] {
   let contents: Content[] = []
   tf.tidy(() => {
     const tensors = inputs.map(toTensor)
-    if (!traced) {
+    if (mode === 'eager') {
       contents = program(tensors).map(read)
       return
     }
@@ -44,13 +52,13 @@ function execute(
   return contents
 }
 
-export function valuesOf({ inputs, compute }: KernelCase, traced: boolean): Content[] {
-  return execute(inputs, (tensors) => list(compute(...tensors)), traced)
+export function valuesOf({ inputs, compute }: KernelCase, mode: Mode): Content[] {
+  return execute(inputs, (tensors) => list(compute(...tensors)), mode)
 }
 
 /** What the subject should give, by the current backend. */
 export function expectedOf(row: KernelCase): Content[] {
-  const contents = valuesOf(row.reference === undefined ? row : { ...row, compute: row.reference }, false)
+  const contents = valuesOf(row.reference === undefined ? row : { ...row, compute: row.reference }, 'eager')
   if (row.differs === undefined) return contents
   return [{ ...contents[0]!, values: row.differs.values }]
 }
@@ -64,7 +72,7 @@ export function gradientsOf(
   variables: readonly number[],
   results: readonly Content[],
   weighting: 'uniform' | 'random',
-  traced: boolean,
+  mode: Mode,
 ): Content[] {
   const weights = weighting === 'uniform' ? [] : results.map(({ shape }, index) => normal(shape, 90 + index))
   const program = (tensors: Tensor[]) => {
@@ -81,7 +89,7 @@ export function gradientsOf(
     }
     return tf.grads(loss)(variables.map((position) => given[position]!))
   }
-  return execute([...inputs, ...weights], program, traced)
+  return execute([...inputs, ...weights], program, mode)
 }
 
 /** Inputs of a case whose gradients are compared. */
@@ -95,13 +103,13 @@ export function variablesOf(row: KernelCase, results: readonly Content[]): reado
 export function differences(
   expected: readonly Content[],
   actual: readonly Content[],
-  absolute = 2e-7,
+  tolerance: Tolerance,
 ): string[] {
   if (expected.length !== actual.length) return [`${actual.length} results instead of ${expected.length}`]
-  return expected.flatMap((each, index) => difference(each, actual[index]!, absolute))
+  return expected.flatMap((each, index) => difference(each, actual[index]!, tolerance))
 }
 
-function difference(expected: Content, actual: Content, absolute: number): string[] {
+function difference(expected: Content, actual: Content, { relative, absolute }: Tolerance): string[] {
   const kind = ({ dtype, shape }: Content) => `${dtype}[${shape}]`
   if (kind(expected) !== kind(actual)) return [`${kind(actual)} instead of ${kind(expected)}`]
   const largest = expected.values.reduce(
@@ -111,7 +119,7 @@ function difference(expected: Content, actual: Content, absolute: number): strin
   const exact = expected.dtype !== 'float32'
   const wrong = expected.values.flatMap((value, index) => {
     const got = actual.values[index]!
-    const allowed = exact ? 0 : relativeTolerance * Math.abs(value) + absolute * Math.max(1, largest)
+    const allowed = exact ? 0 : relative * Math.abs(value) + absolute * Math.max(1, largest)
     const equal = Object.is(value, got) || value === got || Math.abs(value - got) <= allowed
     return equal ? [] : [`[${index}] ${got} instead of ${value}`]
   })

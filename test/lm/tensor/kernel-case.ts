@@ -19,6 +19,8 @@ export interface KernelCase {
   readonly absolute?: number
   /** Inputs whose gradients are compared. @default every float32 input, where the result is float32 */
   readonly gradients?: readonly number[]
+  /** Why central differences say nothing of the gradient. */
+  readonly noDifferences?: string
   /** What the reference runs instead, where its own kernel is wrong. */
   readonly reference?: (...inputs: Tensor[]) => Tensor
   /** What the subject gives instead of the reference's result, and why that stands. */

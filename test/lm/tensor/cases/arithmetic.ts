@@ -112,8 +112,20 @@ export const arithmetic: readonly KernelCase[] = [
       gradients: kernel === 'Maximum' || kernel === 'Minimum' ? [] : [0],
     },
   ]),
-  { kernel: 'Maximum', title: 'ties', inputs: [vector(1, 2, 3), vector(1, 3, 3)], compute: tf.maximum },
-  { kernel: 'Minimum', title: 'ties', inputs: [vector(1, 2, 3), vector(1, 3, 3)], compute: tf.minimum },
+  {
+    kernel: 'Maximum',
+    title: 'ties',
+    inputs: [vector(1, 2, 3), vector(1, 3, 3)],
+    compute: tf.maximum,
+    noDifferences: 'a tie',
+  },
+  {
+    kernel: 'Minimum',
+    title: 'ties',
+    inputs: [vector(1, 2, 3), vector(1, 3, 3)],
+    compute: tf.minimum,
+    noDifferences: 'a tie',
+  },
   {
     kernel: 'Maximum',
     title: 'bool',

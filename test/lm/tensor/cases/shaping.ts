@@ -128,8 +128,10 @@ export const shaping: readonly KernelCase[] = [
     ]),
   ),
   one('PadV2', 'a value', normal([3]), (x) => tf.pad(x, [[2, 1]], 7.5)),
-  one('PadV2', 'infinity', normal([3]), (x) => tf.pad(x, [[1, 1]], Number.POSITIVE_INFINITY)),
-  one('PadV2', 'minus infinity', normal([3]), (x) => tf.pad(x, [[1, 1]], Number.NEGATIVE_INFINITY)),
+  ...[Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => ({
+    ...one('PadV2', `${value}`, normal([3]), (x) => tf.pad(x, [[1, 1]], value)),
+    noDifferences: 'of infinities',
+  })),
   one('PadV2', 'int32', wholes(-9, 9, [2, 2]), (x) =>
     tf.pad(
       x,
