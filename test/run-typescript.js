@@ -3,21 +3,29 @@ import { mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
+import { bundledPackages, ownPlaces } from '../engine/cli/build-engine.js'
 
-const here = dirname(fileURLToPath(import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** `entry` is a file below `test/`; the exit code becomes this process's. */
 export async function runTypeScript(entry, argv) {
-  const folder = join(here, '../node_modules/.cache/flow', dirname(entry))
+  const folder = join(root, 'node_modules/.cache/flow', dirname(entry))
   mkdirSync(folder, { recursive: true })
   const outfile = join(folder, `${basename(entry, '.ts')}.mjs`)
   await build({
-    entryPoints: [join(here, entry)],
+    entryPoints: [join(root, 'test', entry)],
     outfile,
     bundle: true,
     platform: 'node',
     format: 'esm',
     packages: 'external',
+    alias: {
+      'flow/stage': join(root, 'engine/stage/index.ts'),
+      'flow/artifacts': join(root, 'engine/artifacts/index.ts'),
+    },
+    loader: { '.md': 'text' },
+    define: { 'import.meta.url': '__moduleUrl' },
+    plugins: [bundledPackages(root), ownPlaces],
     sourcemap: 'inline',
     logLevel: 'warning',
   })

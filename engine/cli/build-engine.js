@@ -75,7 +75,7 @@ export async function buildEngine(root, cacheFolder) {
 }
 
 /** The packages that `package.json` names under `flow.bundle`: loading their many files one by one takes long. */
-function bundledPackages(root) {
+export function bundledPackages(root) {
   const { flow } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
   const bundled = new Set(flow?.bundle)
   return {
@@ -95,7 +95,7 @@ function bundledPackages(root) {
 }
 
 /** `import.meta.url` means the place of the `.ts` file, in a bundle as elsewhere. */
-const ownPlaces = {
+export const ownPlaces = {
   name: 'own-places',
   setup(build) {
     build.onLoad({ filter: /\.tsx?$/ }, async (args) => {

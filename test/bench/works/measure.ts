@@ -1,0 +1,39 @@
+/** @file What the programs of Flow's side of a comparison have in common: settings read, an outcome written. */
+import { readFileSync } from 'node:fs'
+import type { Outcome } from '../compare/work.ts'
+
+export function readSettings<Settings>(argv: readonly string[]): Settings {
+  return JSON.parse(readFileSync(argv[0]!, 'utf8')) as Settings
+}
+
+/** The last line of output. */
+export function report({ figures, ...rest }: Outcome): number {
+  const measured = { ...figures, 'peak memory, GB': peakMemoryBytes() / 1e9 }
+  console.log(JSON.stringify({ figures: measured, ...rest } satisfies Outcome))
+  return 0
+}
+
+/**
+ * Of this process. Linux counts what a process inherited in getrusage, and not in VmHWM.
+ */
+function peakMemoryBytes(): number {
+  try {
+    const status = readFileSync('/proc/self/status', 'utf8')
+    return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024
+  } catch {
+    return process.resourceUsage().maxRSS * 1024
+  }
+}
+
+/** Seconds that `run` takes. */
+export function timed(run: () => void): number {
+  const startMs = performance.now()
+  run()
+  return (performance.now() - startMs) / 1000
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}

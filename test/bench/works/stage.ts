@@ -1,0 +1,56 @@
+/** @file A training stage as the engine runs it, without the engine: parameters filled in, files read, an adapter written. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Ajv from 'ajv'
+import dpo from '../../../stages/dpo/index.ts'
+import sft from '../../../stages/sft/index.ts'
+import { readSettings, report } from './measure.ts'
+
+interface Settings {
+  readonly model: string
+  readonly threads: number
+  readonly stage: 'sft' | 'dpo'
+  readonly rows: string
+  readonly params: Readonly<Record<string, unknown>>
+  /** Tokens of the rows, padding not counted. */
+  readonly tokens: number
+}
+
+export async function main(argv: readonly string[]): Promise<number> {
+  const { model, threads, stage, rows, params, tokens } = readSettings<Settings>(argv)
+  const { run, params: schema } = stage === 'sft' ? sft : dpo
+  const filled = structuredClone(params)
+  const validate = new Ajv({ useDefaults: true, strict: false }).compile(JSON.parse(JSON.stringify(schema)))
+  if (!validate(filled)) throw new Error(`parameters: ${JSON.stringify(validate.errors)}`)
+  const folder = mkdtempSync(join(tmpdir(), 'flow-bench-'))
+  const outputs = { adapter: join(folder, 'adapter'), log: join(folder, 'log.jsonl') }
+  const startMs = performance.now()
+  try {
+    // biome-ignore lint/suspicious/noExplicitAny: the context of one stage or the other
+    await (run as (context: any) => Promise<void>)({
+      inputs: { model, data: stage === 'sft' ? { rows } : rows },
+      outputs,
+      params: filled,
+      device: 'cpu',
+      threads,
+      checkpoint: join(folder, 'checkpoint'),
+      signal: new AbortController().signal,
+      progress: () => {},
+      log: (message: string) => console.error(message),
+      warn: (message: string) => console.error(message),
+    })
+    const seconds = (performance.now() - startMs) / 1000
+    const log = readFileSync(outputs.log, 'utf8').trimEnd().split('\n')
+    const losses = log.map((line) => (JSON.parse(line) as { loss: number }).loss)
+    return report({
+      figures: {
+        'training, s': seconds,
+        'real tokens/s': tokens / seconds,
+        'mean loss': losses.reduce((a, b) => a + b, 0) / losses.length,
+      },
+    })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,29 @@
+"""What the peers' programs have in common: settings read, an outcome written as the last line of output."""
+
+import json
+import os
+import sys
+
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
+os.environ.setdefault('HF_HUB_OFFLINE', '1')
+os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+
+
+def read_settings():
+    with open(sys.argv[1], encoding='utf-8') as file:
+        return json.load(file)
+
+
+def report(figures, **rest):
+    print(json.dumps({'figures': {**figures, 'peak memory, GB': peak_memory_bytes() / 1e9}, **rest}))
+
+
+def peak_memory_bytes():
+    """Of this process. Linux counts what a process inherited in getrusage, and not in VmHWM."""
+    try:
+        with open('/proc/self/status', encoding='ascii') as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith('VmHWM:'))
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

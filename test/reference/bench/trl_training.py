@@ -1,0 +1,84 @@
+"""The peer of test/bench/works/stage.ts: TRL's trainer on the same rows, with what it logs by default and nothing more.
+
+Gradients are not recomputed (TRL's default), which is faster; there is no evaluation and nothing is saved.
+"""
+
+import time
+
+from measure import read_settings, report
+
+import peft
+import torch
+import transformers
+import trl
+from datasets import Dataset
+
+
+def read_rows(path, stage):
+    import json
+
+    with open(path, encoding='utf-8') as lines:
+        rows = [json.loads(line) for line in lines]
+    if stage == 'sft':
+        return [{'prompt': row['messages'][:-1], 'completion': row['messages'][-1:]} for row in rows]
+    turns = lambda prompt: prompt if isinstance(prompt, list) else [{'role': 'user', 'content': prompt}]  # noqa: E731
+    answer = lambda text: [{'role': 'assistant', 'content': text}]  # noqa: E731
+    return [
+        {'prompt': turns(row['prompt']), 'chosen': answer(row['chosen']), 'rejected': answer(row['rejected'])}
+        for row in rows
+    ]
+
+
+def counting(collate, counts):
+    """What the trainer computes on: tokens and places, padding included."""
+
+    def collated(rows):
+        batch = collate(rows)
+        counts['places'] += batch['input_ids'].numel()
+        counts['tokens'] += int(batch['attention_mask'].sum())
+        return batch
+
+    return collated
+
+
+def main():
+    settings = read_settings()
+    torch.set_num_threads(settings['threads'])
+    params, bf16 = settings['params'], settings.get('bf16', False)
+    shared = {
+        'output_dir': '/tmp', 'use_cpu': True, 'bf16': bf16, 'fp16': False, 'gradient_checkpointing': False,
+        'report_to': 'none', 'save_strategy': 'no', 'disable_tqdm': True, 'max_length': params['max_length'],
+        'per_device_train_batch_size': params['batch_size'], 'num_train_epochs': params['epochs'],
+        'learning_rate': params['learning_rate'],
+    }
+    if settings['stage'] == 'sft':
+        trainer_class, config = trl.SFTTrainer, trl.SFTConfig(**shared, completion_only_loss=True)
+    else:
+        trainer_class, config = trl.DPOTrainer, trl.DPOConfig(**shared, precompute_ref_log_probs=False)
+    rank = params['lora']['r']
+    lora = peft.LoraConfig(r=rank, lora_alpha=params['lora']['alpha'], target_modules='all-linear', task_type='CAUSAL_LM')
+    trainer = trainer_class(
+        model=transformers.AutoModelForCausalLM.from_pretrained(settings['model'], dtype=torch.float32),
+        args=config,
+        processing_class=transformers.AutoTokenizer.from_pretrained(settings['model']),
+        train_dataset=Dataset.from_list(read_rows(settings['rows'], settings['stage'])),
+        peft_config=lora,
+    )
+    counts = {'places': 0, 'tokens': 0}
+    trainer.data_collator = counting(trainer.data_collator, counts)
+    start = time.perf_counter()
+    result = trainer.train()
+    seconds = time.perf_counter() - start
+    report(
+        {
+            'training, s': seconds,
+            'real tokens/s': settings['tokens'] / seconds,
+            'padding, %': 100 * (1 - counts['tokens'] / counts['places']),
+            'mean loss': result.training_loss,
+        },
+        versions={'TRL': trl.__version__, 'PEFT': peft.__version__, 'PyTorch': torch.__version__},
+    )
+
+
+if __name__ == '__main__':
+    main()
