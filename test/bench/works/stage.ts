@@ -1,5 +1,5 @@
 /** @file A training stage as the engine runs it, without the engine: parameters filled in, files read, an adapter written. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Ajv from 'ajv'
@@ -25,6 +25,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   if (!validate(filled)) throw new Error(`parameters: ${JSON.stringify(validate.errors)}`)
   const folder = mkdtempSync(join(tmpdir(), 'flow-bench-'))
   const outputs = { adapter: join(folder, 'adapter'), log: join(folder, 'log.jsonl') }
+  const checkpoint = join(folder, 'checkpoint')
+  mkdirSync(checkpoint)
   const startMs = performance.now()
   try {
     // biome-ignore lint/suspicious/noExplicitAny: the context of one stage or the other
@@ -34,7 +36,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       params: filled,
       device: 'cpu',
       threads,
-      checkpoint: join(folder, 'checkpoint'),
+      checkpoint,
       signal: new AbortController().signal,
       progress: () => {},
       log: (message: string) => console.error(message),
