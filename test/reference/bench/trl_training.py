@@ -30,7 +30,7 @@ def read_rows(path, stage):
 
 
 def counting(collate, counts):
-    """What the trainer computes on: tokens and places, padding included."""
+    """What the trainer computes on: real tokens, and places, padding included. It also trains pairs of which nothing is left."""
 
     def collated(rows):
         batch = collate(rows)
@@ -72,7 +72,7 @@ def main():
     report(
         {
             'training, s': seconds,
-            'real tokens/s': settings['tokens'] / seconds,
+            'real tokens/s': counts['tokens'] / seconds,
             'padding, %': 100 * (1 - counts['tokens'] / counts['places']),
             'mean loss': result.training_loss,
         },
