@@ -6,9 +6,10 @@
 
 import { allocate, type ElementType, onnxType, sameShape, type TypedArray } from './dtype.ts'
 import { onnx, type onnxTypes } from './onnx-proto.ts'
+import type { Provider } from './provider.ts'
 
 export const opsetVersion = 17
-const irVersion = 8
+export const irVersion = 8
 /** The ONNX domain of ONNX Runtime's own operators. */
 export const microsoft = 'com.microsoft'
 
@@ -66,6 +67,9 @@ export class Graph {
   /** Reshapes compose: the source of a reshaped value. */
   readonly #reshapeOf = new Map<string, Value>()
   #count = 0
+
+  /** @param provider what the graph will run on: lowerings choose operators that it has */
+  constructor(readonly provider: Provider = 'cpu') {}
 
   input(name: string, shape: readonly number[], dtype: ElementType): Value {
     const value: Value = { name, shape, dtype }

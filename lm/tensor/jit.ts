@@ -3,11 +3,13 @@
  * any other backend, and inside another traced function or a gradient, the function simply runs, its intermediate
  * tensors disposed.
  */
-import { type ElementType, sizeOf } from './dtype.ts'
+import type { ElementType } from './dtype.ts'
 import { Graph, type Value } from './graph.ts'
 import { currentOnnxBackend, type OnnxBackend } from './onnx-backend.ts'
-import { type HostValue, Session } from './session.ts'
+import { type Output, Session, staysOnDevice } from './session.ts'
 import { type TensorMap, tf } from './tf.ts'
+
+const resultPrefix = 'result_'
 
 interface Compiled {
   readonly session: Session
@@ -15,11 +17,7 @@ interface Compiled {
   readonly parameters: readonly string[]
   /** Graph inputs fed from tensors that the function closed over. */
   readonly captured: readonly { readonly name: string; readonly info: tf.TensorInfo }[]
-  readonly results: readonly {
-    readonly name: string
-    readonly shape: readonly number[]
-    readonly dtype: ElementType
-  }[]
+  readonly results: readonly Output[]
 }
 
 export interface Jitted<Arguments extends TensorMap, Results extends TensorMap> {
@@ -83,7 +81,7 @@ function compile<Arguments extends TensorMap>(
   fn: (args: Arguments) => TensorMap,
   args: Arguments,
 ): Compiled {
-  const graph = new Graph()
+  const graph = new Graph(backend.provider)
   // By the object itself: assigning to a variable gives it another buffer, and tensors that share one part ways.
   const captured = new Map<tf.TensorInfo, Value>()
   const capture = (info: tf.TensorInfo, dtype: ElementType): Value => {
@@ -108,40 +106,39 @@ function compile<Arguments extends TensorMap>(
       tf.engine().endScope()
     }
   })
-  const encoded = graph.encode(results.map(({ name, value }) => ({ name: `result_${name}`, value })))
+  const encoded = graph.encode(results.map(({ name, value }) => ({ name: `${resultPrefix}${name}`, value })))
   const used = new Set(encoded.inputs)
+  const outputs = results.map(({ name, value: { shape, dtype } }) => ({
+    name: `${resultPrefix}${name}`,
+    shape,
+    dtype: dtype as ElementType,
+  }))
+  const { provider } = backend
+  const onDevice = outputs.filter((output) => staysOnDevice(provider, output)).map(({ name }) => name)
   return {
-    session: new Session(encoded.bytes, { spinning: true }),
+    session: new Session(encoded.bytes, { provider, spinning: provider === 'cpu', onDevice }),
     parameters: Object.keys(args).filter((name) => used.has(`argument_${name}`)),
     captured: [...captured].flatMap(([info, { name }]) => (used.has(name!) ? [{ name: name!, info }] : [])),
-    results: results.map(({ name, value }) => ({
-      name,
-      shape: value.shape,
-      dtype: value.dtype as ElementType,
-    })),
+    results: outputs,
   }
 }
 
-function feed(backend: OnnxBackend, info: tf.TensorInfo): HostValue {
+function alive(info: tf.TensorInfo): tf.TensorInfo {
   if ((info as tf.Tensor).isDisposed) {
     throw new Error(`a compiled function reads a tensor of shape [${info.shape}] that has been disposed`)
   }
-  return { dtype: info.dtype as ElementType, shape: info.shape, values: backend.view(info) }
+  return info
 }
 
 function run(backend: OnnxBackend, program: Compiled, args: TensorMap): TensorMap {
-  const feeds: Record<string, HostValue> = {}
-  for (const name of program.parameters) feeds[`argument_${name}`] = feed(backend, args[name]!)
-  for (const { name, info } of program.captured) feeds[name] = feed(backend, info)
-  const fetches: Record<string, HostValue> = {}
-  for (const { name, shape, dtype } of program.results) {
-    fetches[`result_${name}`] = { dtype, shape, values: backend.allocate(dtype, sizeOf(shape)) }
-  }
-  program.session.run(feeds, fetches)
+  const feeds: Record<string, tf.TensorInfo> = {}
+  for (const name of program.parameters) feeds[`argument_${name}`] = alive(args[name]!)
+  for (const { name, info } of program.captured) feeds[name] = alive(info)
+  const lasting = new Set(program.captured.map(({ name }) => name))
+  const infos = backend.run(program.session, feeds, program.results, lasting)
   const results: TensorMap = {}
-  for (const { name, shape, dtype } of program.results) {
-    const info = backend.adopt(fetches[`result_${name}`]!.values, shape, dtype)
-    results[name] = tf.engine().makeTensorFromTensorInfo(info)
-  }
+  program.results.forEach(({ name }, index) => {
+    results[name.slice(resultPrefix.length)] = tf.engine().makeTensorFromTensorInfo(infos[index]!)
+  })
   return results
 }

@@ -2,7 +2,8 @@
 import type { ElementType } from './dtype.ts'
 import { Graph, type Value } from './graph.ts'
 import { lowerings } from './lowerings/index.ts'
-import { Session } from './session.ts'
+import type { Provider } from './provider.ts'
+import { type Output, Session, staysOnDevice } from './session.ts'
 import type { tf } from './tf.ts'
 
 export interface KernelSession {
@@ -11,7 +12,7 @@ export interface KernelSession {
   readonly names: readonly string[]
   /** Input positions that the session reads. */
   readonly used: readonly number[]
-  readonly outputs: readonly { readonly shape: readonly number[]; readonly dtype: ElementType }[]
+  readonly outputs: readonly Output[]
   /** Whether the kernel gives a list. */
   readonly several: boolean
 }
@@ -22,13 +23,18 @@ const capacity = 512
 type Inputs = Readonly<Record<string, tf.TensorInfo>>
 
 export class KernelSessions {
+  readonly #provider: Provider
   readonly #sessions = new Map<string, KernelSession>()
+
+  constructor(provider: Provider) {
+    this.#provider = provider
+  }
 
   find(kernel: string, inputs: Inputs, attributes: unknown): KernelSession {
     const names = Object.keys(inputs ?? {})
     const signature = names.map((name) => `${name}:${inputs[name]!.dtype}[${inputs[name]!.shape}]`).join(' ')
     const key = `${kernel} ${signature} ${JSON.stringify(attributes ?? {}, distinguishNumbers)}`
-    const found = this.#sessions.get(key) ?? build(kernel, names, inputs, attributes)
+    const found = this.#sessions.get(key) ?? build(this.#provider, kernel, names, inputs, attributes)
     this.#sessions.delete(key)
     this.#sessions.set(key, found)
     if (this.#sessions.size > capacity) this.#dropOldest()
@@ -52,21 +58,36 @@ function distinguishNumbers(_: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }
 
-function build(kernel: string, names: readonly string[], inputs: Inputs, attributes: unknown): KernelSession {
-  const graph = new Graph()
+function build(
+  provider: Provider,
+  kernel: string,
+  names: readonly string[],
+  inputs: Inputs,
+  attributes: unknown,
+): KernelSession {
+  const graph = new Graph(provider)
   const values: Record<string, Value> = {}
   names.forEach((name, position) => {
     const { shape, dtype } = inputs[name]!
     values[name] = graph.input(`i${position}`, [...shape], dtype as ElementType)
   })
   const result = lowerings[kernel]!(graph, values, attributes ?? {})
-  const outputs = Array.isArray(result) ? result : [result]
-  const encoded = graph.encode(outputs.map((value, index) => ({ name: `o${index}`, value })))
+  const results = (Array.isArray(result) ? result : [result]).map((value, index) => ({
+    name: `o${index}`,
+    value,
+  }))
+  const encoded = graph.encode(results)
+  const outputs = results.map(({ name, value: { shape, dtype } }) => ({
+    name,
+    shape,
+    dtype: dtype as ElementType,
+  }))
+  const onDevice = outputs.filter((output) => staysOnDevice(provider, output)).map(({ name }) => name)
   return {
-    session: new Session(encoded.bytes, { spinning: false }),
+    session: new Session(encoded.bytes, { provider, spinning: false, onDevice }),
     names,
     used: encoded.inputs.map((name) => Number(name.slice(1))),
-    outputs: outputs.map(({ shape, dtype }) => ({ shape, dtype: dtype as ElementType })),
+    outputs,
     several: Array.isArray(result),
   }
 }

@@ -1,13 +1,25 @@
 /**
  * @file A TensorFlow.js backend on ONNX Runtime. Eager: a kernel call runs its lowering as a cached one-operator
- * session. Tracing: kernel calls are recorded into a graph (see `jit.ts`). Each buffer lives in host memory.
+ * session. Tracing: kernel calls are recorded into a graph (see `jit.ts`). A buffer lives in host memory, in that of
+ * the device, or in both: it is uploaded when a session first needs it there, what sessions compute stays on the
+ * device, and comes back when somebody reads it.
  */
 import { BufferPool } from './buffer-pool.ts'
+import { DeviceMemory } from './device-memory.ts'
 import { allocate, type ElementType, isElementType, sizeOf, type TypedArray, toTypedArray } from './dtype.ts'
 import type { Graph, Value } from './graph.ts'
 import { KernelSessions } from './kernel-sessions.ts'
 import { lowerings } from './lowerings/index.ts'
 import type { KernelAttributes } from './lowerings/lowering.ts'
+import type { Provider } from './provider.ts'
+import {
+  type DeviceValue,
+  type HostValue,
+  type Input,
+  type Output,
+  type Session,
+  staysOnDevice,
+} from './session.ts'
 import { tf } from './tf.ts'
 
 /** What stands for a tensor's numbers in the trace of `graph`. */
@@ -16,14 +28,17 @@ interface Symbol {
   readonly value: Value
 }
 
-/** A buffer of the backend: numbers, or a symbol of a trace. */
+/** A buffer of the backend: numbers on the host, on the device or on both, or a symbol of a trace. */
 interface Buffer {
   readonly dtype: ElementType
-  readonly values: TypedArray | undefined
+  values?: TypedArray
+  device?: DeviceValue
   readonly symbol?: Symbol
-  /** Allocated by the backend, so it may be handed out again once nobody holds it. */
+  /** `values` were allocated by the backend, so they may be handed out again once nobody holds them. */
   readonly pooled: boolean
   references: number
+  /** A session has read it from the host. */
+  fed?: boolean
 }
 
 /** What the backend needs of a trace under way. */
@@ -36,9 +51,16 @@ export interface Trace {
 export class OnnxBackend extends tf.KernelBackend {
   /** Fetches tensors of other backends when a kernel here first asks for them. */
   readonly #buffers = new tf.DataStorage<Buffer>(this, tf.engine())
-  readonly #sessions = new KernelSessions()
+  readonly #sessions: KernelSessions
   readonly #pool = new BufferPool()
+  readonly #memory: DeviceMemory
   #trace: Trace | undefined
+
+  constructor(readonly provider: Provider) {
+    super()
+    this.#sessions = new KernelSessions(provider)
+    this.#memory = new DeviceMemory(provider)
+  }
 
   /** Runs `record` with every kernel call recorded into `trace`. */
   tracing<T>(trace: Trace, record: () => T): T {
@@ -57,8 +79,12 @@ export class OnnxBackend extends tf.KernelBackend {
   /** The numbers behind a tensor, not copied: read at once and never kept. */
   view(info: tf.TensorInfo): TypedArray {
     const buffer = this.#buffer(info.dataId)
-    if (buffer.values === undefined) {
+    if (buffer.symbol !== undefined) {
       throw new Error("a traced function must not read a tensor's numbers: they exist only when it runs")
+    }
+    if (buffer.values === undefined) {
+      buffer.values = this.allocate(buffer.dtype, buffer.device!.size)
+      this.#memory.download(buffer.device!, buffer.values)
     }
     return buffer.values
   }
@@ -92,6 +118,47 @@ export class OnnxBackend extends tf.KernelBackend {
   /** Makes a buffer of the pool a tensor's. */
   adopt(values: TypedArray, shape: readonly number[], dtype: ElementType): tf.TensorInfo {
     return this.#store({ dtype, values, pooled: true, references: 1 }, shape)
+  }
+
+  /**
+   * Runs a compiled graph on tensors and makes tensors of its results.
+   * @param lasting names of inputs that will be read again: they stay on the device from the first reading on,
+   * others from the second
+   */
+  run(
+    session: Session,
+    inputs: Readonly<Record<string, tf.TensorInfo>>,
+    outputs: readonly Output[],
+    lasting: ReadonlySet<string> = new Set(),
+  ): tf.TensorInfo[] {
+    const feeds: Record<string, Input> = {}
+    for (const name in inputs) feeds[name] = this.#feed(inputs[name]!, lasting.has(name))
+    const fetches: Record<string, HostValue> = {}
+    for (const output of outputs) {
+      if (staysOnDevice(this.provider, output)) continue
+      const { name, shape, dtype } = output
+      fetches[name] = { shape, dtype, values: this.allocate(dtype, sizeOf(shape)) }
+    }
+    const kept = session.run(feeds, fetches)
+    return outputs.map(({ name, shape, dtype }) => {
+      const device = kept[name]
+      if (device === undefined) return this.adopt(fetches[name]!.values, shape, dtype)
+      return this.#store({ dtype, device, pooled: true, references: 1 }, shape)
+    })
+  }
+
+  #feed(info: tf.TensorInfo, lasting: boolean): Input {
+    const buffer = this.#buffer(info.dataId)
+    const { shape } = info
+    if (buffer.device === undefined) {
+      const host = { dtype: buffer.dtype, shape, values: this.view(info) }
+      if (!staysOnDevice(this.provider, host) || !(lasting || buffer.fed)) {
+        buffer.fed = true
+        return host
+      }
+      buffer.device = this.#memory.upload(host)
+    }
+    return { shape, device: buffer.device }
   }
 
   execute(
@@ -149,18 +216,8 @@ export class OnnxBackend extends tf.KernelBackend {
     attributes: unknown,
   ): tf.TensorInfo | tf.TensorInfo[] {
     const { session, names, used, outputs, several } = this.#sessions.find(kernel, inputs, attributes)
-    const feeds: Record<string, { dtype: ElementType; shape: number[]; values: TypedArray }> = {}
-    for (const position of used) {
-      const info = inputs[names[position]!]!
-      feeds[`i${position}`] = { dtype: info.dtype as ElementType, shape: info.shape, values: this.view(info) }
-    }
-    const results = outputs.map(({ shape, dtype }) => ({
-      shape,
-      dtype,
-      values: this.allocate(dtype, sizeOf(shape)),
-    }))
-    session.run(feeds, Object.fromEntries(results.map((result, index) => [`o${index}`, result])))
-    const tensors = results.map(({ values, shape, dtype }) => this.adopt(values, shape, dtype))
+    const feeds = Object.fromEntries(used.map((position) => [`i${position}`, inputs[names[position]!]!]))
+    const tensors = this.run(session, feeds, outputs)
     return several ? tensors : tensors[0]!
   }
 
@@ -177,7 +234,7 @@ export class OnnxBackend extends tf.KernelBackend {
   #storeSymbol(value: Value): tf.TensorInfo {
     const dtype = value.dtype as ElementType
     const symbol = { graph: this.#trace!.graph, value }
-    return this.#store({ dtype, values: undefined, symbol, pooled: false, references: 1 }, value.shape)
+    return this.#store({ dtype, symbol, pooled: false, references: 1 }, value.shape)
   }
 
   // What tfjs-core asks of a backend.
@@ -237,6 +294,7 @@ export class OnnxBackend extends tf.KernelBackend {
     buffer.references--
     if (!force && buffer.references > 0) return false
     this.#buffers.delete(dataId)
+    buffer.device?.dispose()
     if (buffer.pooled && buffer.values !== undefined) this.#pool.give(buffer.dtype, buffer.values)
     return true
   }
@@ -269,16 +327,21 @@ export class OnnxBackend extends tf.KernelBackend {
 
   override dispose(): void {
     this.#sessions.dispose()
+    this.#memory.dispose()
     this.#pool.clear()
   }
 }
 
-export const backendName = 'onnx'
+/** tfjs-core's name of the backend on a provider. */
+export function backendNameOf(provider: Provider): string {
+  return provider === 'cpu' ? 'onnx' : `onnx-${provider}`
+}
 
-/** Registers the backend and its kernels with tfjs-core, once a process. */
-export function registerOnnxBackend(): void {
+/** Registers the backend and its kernels with tfjs-core, once a process and provider. */
+export function registerOnnxBackend(provider: Provider = 'cpu'): void {
+  const backendName = backendNameOf(provider)
   if (tf.findBackendFactory(backendName) !== null) return
-  const backend = new OnnxBackend()
+  const backend = new OnnxBackend(provider)
   tf.registerBackend(backendName, () => backend, 1)
   for (const kernelName of Object.keys(lowerings)) {
     tf.registerKernel({
@@ -309,5 +372,6 @@ function kernelNames(): string[] {
 
 /** The running backend where it is this one. */
 export function currentOnnxBackend(): OnnxBackend | undefined {
-  return tf.getBackend() === backendName ? (tf.backend() as OnnxBackend) : undefined
+  const backend = tf.backend()
+  return backend instanceof OnnxBackend ? backend : undefined
 }

@@ -1,12 +1,58 @@
 /** @file ONNX Runtime's native session, called synchronously: a dispatch costs about 10 us. */
 import { type OnnxValue, Tensor as OrtTensor } from 'onnxruntime-common'
 import { type Binding, binding, initOrt } from 'onnxruntime-node/dist/binding.js'
-import type { ElementType, TypedArray } from './dtype.ts'
+import { type ElementType, sizeOf, type TypedArray } from './dtype.ts'
+import type { Provider } from './provider.ts'
 
 export interface HostValue {
   readonly dtype: ElementType
   readonly shape: readonly number[]
   readonly values: TypedArray
+}
+
+/** Numbers in the memory of a GPU. Whoever holds one disposes it. */
+export class DeviceValue {
+  readonly #tensor: OrtTensor
+  readonly #released: () => void
+
+  constructor(tensor: OrtTensor, released: () => void) {
+    this.#tensor = tensor
+    this.#released = released
+  }
+
+  get dtype(): ElementType {
+    return this.#tensor.type as ElementType
+  }
+
+  get size(): number {
+    return this.#tensor.size
+  }
+
+  /** For a session to read, in a shape of as many elements. */
+  tensor(shape: readonly number[]): OrtTensor {
+    return OrtTensor.fromGpuBuffer(this.#tensor.gpuBuffer, { dataType: this.dtype, dims: shape as number[] })
+  }
+
+  dispose(): void {
+    this.#tensor.dispose()
+    this.#released()
+  }
+}
+
+export type Input = HostValue | { readonly shape: readonly number[]; readonly device: DeviceValue }
+
+export interface Output {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly dtype: ElementType
+}
+
+export interface SessionOptions {
+  readonly provider: Provider
+  /** Idle threads keep spinning; right for one big graph, ruinous for hundreds of one-operator ones. */
+  readonly spinning: boolean
+  /** Outputs that stay in the device's memory. */
+  readonly onDevice?: readonly string[]
 }
 
 let threads = 1
@@ -17,43 +63,86 @@ export function setThreads(count: number): void {
   threads = Math.max(1, Math.floor(count))
 }
 
-function ortTensor({ dtype, shape, values }: HostValue): OnnxValue {
+/** Whether results of that kind can stay where `provider` computes. WebGPU has no buffers of bool, and none of 0 bytes. */
+export function staysOnDevice(
+  provider: Provider,
+  { dtype, shape }: Pick<Output, 'dtype' | 'shape'>,
+): boolean {
+  return provider === 'webgpu' && dtype !== 'bool' && sizeOf(shape) > 0
+}
+
+function ortTensor(input: Input): OnnxValue {
+  if ('device' in input) return input.device.tensor(input.shape) as unknown as OnnxValue
+  const { dtype, shape, values } = input
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of Tensor cannot be chosen by a union
   return new OrtTensor(dtype as any, values as any, shape as number[]) as unknown as OnnxValue
 }
 
 export class Session {
   readonly #native: Binding.InferenceSession
+  readonly #onDevice: readonly string[]
+  /** Results on the device lie in memory of the native session, which must go after the last of them. */
+  #held = 0
+  #disposed = false
 
-  /** `spinning`: idle threads keep spinning; right for one big graph, ruinous for hundreds of one-operator ones. */
-  constructor(model: Uint8Array, options: { readonly spinning: boolean }) {
+  /** @throws where the provider cannot run every operator: nothing is left to the CPU behind its back */
+  constructor(model: Uint8Array, { provider, spinning, onDevice = [] }: SessionOptions) {
     if (!started) {
       initOrt()
       started = true
     }
+    this.#onDevice = onDevice
     this.#native = new binding.InferenceSession()
     this.#native.loadModel(model.buffer as ArrayBuffer, model.byteOffset, model.byteLength, {
-      executionProviders: ['cpu'],
+      executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       // One session a shape: an arena each would keep the peak of every shape that ever ran.
       enableCpuMemArena: false,
       enableMemPattern: false,
-      logSeverityLevel: 3,
-      extra: { session: { intra_op: { allow_spinning: options.spinning ? '1' : '0' } } },
+      logSeverityLevel: provider === 'cpu' ? 3 : 4,
+      preferredOutputLocation: Object.fromEntries(onDevice.map((name) => [name, 'gpu-buffer'])),
+      extra: {
+        session: {
+          intra_op: { allow_spinning: spinning ? '1' : '0' },
+          disable_cpu_ep_fallback: provider === 'cpu' ? '0' : '1',
+        },
+      },
     })
   }
 
-  /** Runs the graph; results are written into the typed arrays of `outputs`. Blocks the event loop. */
-  run(inputs: Readonly<Record<string, HostValue>>, outputs: Readonly<Record<string, HostValue>>): void {
+  /**
+   * Runs the graph. Results are written into the typed arrays of `outputs`; those that stay on the device are
+   * returned. Blocks the event loop.
+   */
+  run(
+    inputs: Readonly<Record<string, Input>>,
+    outputs: Readonly<Record<string, HostValue>>,
+  ): Record<string, DeviceValue> {
     const feeds: Record<string, OnnxValue> = {}
     for (const name in inputs) feeds[name] = ortTensor(inputs[name]!)
-    const fetches: Record<string, OnnxValue> = {}
+    const fetches: Record<string, OnnxValue | null> = {}
     for (const name in outputs) fetches[name] = ortTensor(outputs[name]!)
-    this.#native.run(feeds, fetches, {})
+    for (const name of this.#onDevice) fetches[name] = null
+    const results = this.#native.run(feeds, fetches, {})
+    const released = () => {
+      this.#held--
+      this.#endIfUnused()
+    }
+    const kept: Record<string, DeviceValue> = {}
+    for (const name of this.#onDevice) {
+      kept[name] = new DeviceValue(results[name] as unknown as OrtTensor, released)
+      this.#held++
+    }
+    return kept
   }
 
   dispose(): void {
-    this.#native.dispose()
+    this.#disposed = true
+    this.#endIfUnused()
+  }
+
+  #endIfUnused(): void {
+    if (this.#disposed && this.#held === 0) this.#native.dispose()
   }
 }
