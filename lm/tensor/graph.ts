@@ -4,7 +4,15 @@
  * possible: tfjs gradients multiply by whole arrays of ones, thousands of times a step.
  */
 
-import { allocate, type ElementType, onnxType, sameShape, type TypedArray } from './dtype.ts'
+import {
+  allocate,
+  type ElementType,
+  isElementType,
+  onnxType,
+  sameShape,
+  type TypedArray,
+  toTypedArray,
+} from './dtype.ts'
 import { onnx, type onnxTypes } from './onnx-proto.ts'
 import type { Provider } from './provider.ts'
 
@@ -47,6 +55,12 @@ export interface EncodedGraph {
   readonly nodeCount: number
 }
 
+/** `value` as an element of that type holds it. */
+function held(value: number, dtype: ValueType): number {
+  if (dtype === 'float32') return Math.fround(value)
+  return isElementType(dtype) ? toTypedArray([value], dtype)[0]! : value
+}
+
 function encodeAttribute(name: string, value: Attribute): onnxTypes.IAttributeProto {
   if (typeof value === 'string') return { name, type: 3, s: Buffer.from(value) }
   if (typeof value === 'number') return { name, type: 2, i: value }
@@ -78,13 +92,18 @@ export class Graph {
   }
 
   uniform(value: number, shape: readonly number[], dtype: ValueType): Value {
-    return { name: undefined, shape, dtype, uniform: dtype === 'float32' ? Math.fround(value) : value }
+    return { name: undefined, shape, dtype, uniform: held(value, dtype) }
   }
 
   constant(data: TypedArray, shape: readonly number[], dtype: ElementType): Value {
     const name = this.#fresh('c')
     this.#initializers.set(name, rawTensor(name, data, shape, dtype))
     return { name, shape, dtype }
+  }
+
+  /** Whether the numbers are known while the graph is built. */
+  isConstant(value: Value): boolean {
+    return value.uniform !== undefined || (value.name !== undefined && this.#initializers.has(value.name))
   }
 
   /** A one-dimensional int64 constant: shapes, axes, indices of ONNX operators. */
@@ -117,20 +136,23 @@ export class Graph {
     return this.ops(type, inputs, attributes, [shape], dtype, domain)[0]!
   }
 
-  /** Adds an operator with an output for each of `shapes`. */
+  /** Adds an operator with an output for each of `shapes`, all of one type or each of its own. */
   ops(
     type: string,
     inputs: readonly Value[],
     attributes: Attributes,
     shapes: readonly (readonly number[])[],
-    dtype: ValueType,
+    dtype: ValueType | readonly ValueType[],
     domain = '',
   ): Value[] {
     const input = inputs.map((value) => this.nameOf(value))
     const output = shapes.map(() => this.#fresh('t'))
     const attribute = Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value))
     this.#nodes.push({ opType: type, domain, name: `${type}_${output[0]}`, input, output, attribute })
-    return output.map((name, index) => ({ name, shape: shapes[index]!, dtype }))
+    return output.map((name, index) => {
+      const type = typeof dtype === 'string' ? dtype : dtype[index]!
+      return { name, shape: shapes[index]!, dtype: type }
+    })
   }
 
   reshape(value: Value, shape: readonly number[]): Value {

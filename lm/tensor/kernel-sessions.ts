@@ -1,9 +1,10 @@
 /** @file The eager mode's compiled kernel calls: one session for each kernel, attributes, and shapes and types. */
 import type { ElementType } from './dtype.ts'
 import { Graph, type Value } from './graph.ts'
-import { lowerings } from './lowerings/index.ts'
+import { lower } from './lowerings/index.ts'
+import { NoLowering } from './lowerings/lowering.ts'
 import type { Provider } from './provider.ts'
-import { type Output, Session, staysOnDevice } from './session.ts'
+import { type Output, Session, type SessionOptions, staysOnDevice } from './session.ts'
 import type { tf } from './tf.ts'
 
 export interface KernelSession {
@@ -53,9 +54,22 @@ export class KernelSessions {
   }
 }
 
-/** JSON has no infinities and no NaN: attributes that differ in those must not become one key. */
+/** JSON has no infinities, no NaN and no -0: attributes that differ in those must not become one key. */
 function distinguishNumbers(_: string, value: unknown): unknown {
+  if (Object.is(value, -0)) return '-0'
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+}
+
+/** @throws NoLowering where an operator does not take the types, or not on this provider */
+function open(kernel: string, model: Uint8Array, options: SessionOptions): Session {
+  try {
+    return new Session(model, options)
+  } catch (error) {
+    const { message } = error as Error
+    if (!/Could not find an implementation|Type Error|fallback to CPU EP/.test(message)) throw error
+    const reason = message.split('\n')[0]
+    throw new NoLowering(`the lowering of \`${kernel}\` does not run on ${options.provider} (${reason})`)
+  }
 }
 
 function build(
@@ -71,7 +85,7 @@ function build(
     const { shape, dtype } = inputs[name]!
     values[name] = graph.input(`i${position}`, [...shape], dtype as ElementType)
   })
-  const result = lowerings[kernel]!(graph, values, attributes ?? {})
+  const result = lower(kernel, graph, values, attributes)
   const results = (Array.isArray(result) ? result : [result]).map((value, index) => ({
     name: `o${index}`,
     value,
@@ -84,7 +98,7 @@ function build(
   }))
   const onDevice = outputs.filter((output) => staysOnDevice(provider, output)).map(({ name }) => name)
   return {
-    session: new Session(encoded.bytes, { provider, spinning: false, onDevice }),
+    session: open(kernel, encoded.bytes, { provider, spinning: false, onDevice }),
     names,
     used: encoded.inputs.map((name) => Number(name.slice(1))),
     outputs,

@@ -5,12 +5,13 @@
  * device, and comes back when somebody reads it.
  */
 import { BufferPool } from './buffer-pool.ts'
+import { computeOnCpu } from './cpu-fallback.ts'
 import { DeviceMemory } from './device-memory.ts'
 import { allocate, type ElementType, isElementType, sizeOf, type TypedArray, toTypedArray } from './dtype.ts'
 import type { Graph, Value } from './graph.ts'
 import { KernelSessions } from './kernel-sessions.ts'
-import { lowerings } from './lowerings/index.ts'
-import type { KernelAttributes } from './lowerings/lowering.ts'
+import { lower, lowerings } from './lowerings/index.ts'
+import { type KernelAttributes, NoLowering } from './lowerings/lowering.ts'
 import type { Provider } from './provider.ts'
 import {
   type DeviceValue,
@@ -21,6 +22,7 @@ import {
   staysOnDevice,
 } from './session.ts'
 import { tf } from './tf.ts'
+import { untraceable } from './untraceable.ts'
 
 /** What stands for a tensor's numbers in the trace of `graph`. */
 interface Symbol {
@@ -80,7 +82,7 @@ export class OnnxBackend extends tf.KernelBackend {
   view(info: tf.TensorInfo): TypedArray {
     const buffer = this.#buffer(info.dataId)
     if (buffer.symbol !== undefined) {
-      throw new Error("a traced function must not read a tensor's numbers: they exist only when it runs")
+      throw untraceable("a traced function must not read a tensor's numbers", 'they exist only when it runs')
     }
     if (buffer.values === undefined) {
       buffer.values = this.allocate(buffer.dtype, buffer.device!.size)
@@ -95,7 +97,10 @@ export class OnnxBackend extends tf.KernelBackend {
     const { graph, capture } = this.#trace!
     if (buffer.symbol === undefined) return capture(info, buffer.dtype)
     if (buffer.symbol.graph !== graph) {
-      throw new Error('a tensor made inside one traced function is used in another: return it and pass it on')
+      throw untraceable(
+        'a tensor made inside one traced function is used in another',
+        'return it and pass it on',
+      )
     }
     return graph.reshape(buffer.symbol.value, info.shape)
   }
@@ -167,15 +172,47 @@ export class OnnxBackend extends tf.KernelBackend {
     attributes: unknown,
   ): tf.TensorInfo | tf.TensorInfo[] {
     if (this.#trace !== undefined) return this.#record(this.#trace, kernel, inputs, attributes)
-    return this.#withoutComputing(kernel, inputs, attributes) ?? this.#compute(kernel, inputs, attributes)
+    const shared = this.#withoutComputing(kernel, inputs, attributes)
+    if (shared !== undefined) return shared
+    try {
+      return this.#compute(kernel, inputs, attributes)
+    } catch (error) {
+      if (!(error instanceof NoLowering)) throw error
+      return this.#fallBack(kernel, inputs, attributes, error.message)
+    }
   }
 
   #record(trace: Trace, kernel: string, inputs: Record<string, tf.TensorInfo>, attributes: unknown) {
     const values: Record<string, Value> = {}
     for (const name in inputs) values[name] = this.symbolic(inputs[name]!)
-    const result = lowerings[kernel]!(trace.graph, values, attributes ?? {})
+    const result = this.#lower(trace.graph, kernel, values, attributes)
     if (!Array.isArray(result)) return this.#storeSymbol(result)
     return result.map((value) => this.#storeSymbol(value))
+  }
+
+  #lower(graph: Graph, kernel: string, values: Record<string, Value>, attributes: unknown) {
+    try {
+      return lower(kernel, graph, values, attributes)
+    } catch (error) {
+      if (!(error instanceof NoLowering)) throw error
+      throw untraceable(error.message, 'compute it from other operations, or outside of the traced function')
+    }
+  }
+
+  #fallBack(
+    kernel: string,
+    inputs: Record<string, tf.TensorInfo>,
+    attributes: unknown,
+    why: string,
+  ): tf.TensorInfo | tf.TensorInfo[] {
+    const values: Record<string, HostValue> = {}
+    for (const name in inputs) {
+      const { shape, dtype } = inputs[name]!
+      values[name] = { shape, dtype: dtype as ElementType, values: this.view(inputs[name]!) }
+    }
+    const results = computeOnCpu(kernel, values, attributes, why)
+    const adopt = ({ values, shape, dtype }: HostValue) => this.adopt(values, shape, dtype)
+    return Array.isArray(results) ? results.map(adopt) : adopt(results)
   }
 
   /** Kernels that only give a buffer another name, shape or uniform content. */
@@ -283,7 +320,7 @@ export class OnnxBackend extends tf.KernelBackend {
   override incRef(dataId: tf.DataId): void {
     const buffer = this.#buffer(dataId)
     if (buffer.symbol !== undefined) {
-      throw new Error('a traced function must not make or assign a variable: return the new value')
+      throw untraceable('a traced function must not make or assign a variable', 'return the new value')
     }
     buffer.references++
   }
@@ -343,24 +380,20 @@ export function registerOnnxBackend(provider: Provider = 'cpu'): void {
   if (tf.findBackendFactory(backendName) !== null) return
   const backend = new OnnxBackend(provider)
   tf.registerBackend(backendName, () => backend, 1)
-  for (const kernelName of Object.keys(lowerings)) {
+  for (const kernelName of new Set([...Object.keys(lowerings), ...kernelNames()])) {
     tf.registerKernel({
       kernelName,
       backendName,
       kernelFunc: ({ inputs, attrs }) =>
-        backend.execute(kernelName, inputs as Record<string, tf.TensorInfo>, attrs),
+        backend.execute(kernelName, present(inputs as Record<string, tf.TensorInfo | undefined>), attrs),
     })
   }
-  for (const kernelName of kernelNames()) {
-    if (kernelName in lowerings) continue
-    const kernelFunc = () => {
-      throw new Error(
-        `no lowering for the TensorFlow.js kernel \`${kernelName}\`: compute it from other operations, ` +
-          'or add a lowering in lm/tensor/lowerings/',
-      )
-    }
-    tf.registerKernel({ kernelName, backendName, kernelFunc })
-  }
+}
+
+/** Inputs that a kernel may go without are there and undefined. */
+function present(inputs: Record<string, tf.TensorInfo | undefined>): Record<string, tf.TensorInfo> {
+  const given = Object.entries(inputs ?? {}).filter((each) => each[1] !== undefined)
+  return Object.fromEntries(given) as Record<string, tf.TensorInfo>
 }
 
 /** tfjs-core exports each kernel's name under that name; those of fused kernels have a `_` before them. */

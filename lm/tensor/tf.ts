@@ -7,6 +7,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 
+// It passes over what the mirrored elements contribute: an error is better than a wrong number.
+tf.unregisterGradient('MirrorPad')
+
 export { tf }
 export type Tensor = tf.Tensor
 /** Tensors by name: the arguments and results of compiled functions. */

@@ -75,12 +75,35 @@ const floorDiv: Lowering = (graph, { a, b }) => {
   return graph.op('Where', [byZero, zero, whole], {}, shape, 'int32')
 }
 
+/** The remainder with the sign of the divisor. Whole numbers go through float64; divided by 0 they give 0. */
+const mod: Lowering = (graph, { a, b }) => {
+  const shape = broadcastShape(a!.shape, b!.shape)
+  const real = a!.dtype === 'float32'
+  const type = real ? 'float32' : 'float64'
+  const op = (name: string, inputs: Value[], attributes = {}) =>
+    graph.op(name, inputs, attributes, shape, type)
+  const number = (x: Value) => (real ? x : graph.op('Cast', [x], { to: onnxType.float64 }, x.shape, type))
+  const divisor = number(b!)
+  const remainder = op('Mod', [number(a!), divisor], { fmod: 1 })
+  const moved = op('Mod', [op('Add', [remainder, divisor]), divisor], { fmod: 1 })
+  const zero = real ? graph.scalar(0, 'float32') : number(graph.scalar(0, 'int32'))
+  const negative = (x: Value) => graph.op('Less', [x, zero], {}, x.shape, 'bool')
+  const alike = graph.op('Equal', [negative(number(a!)), negative(divisor)], {}, shape, 'bool')
+  const result = op('Where', [alike, remainder, moved])
+  if (real) return result
+  const whole = graph.op('Cast', [result], { to: onnxType.int32 }, shape, 'int32')
+  const nothing = graph.scalar(0, 'int32')
+  const byZero = graph.op('Equal', [b!, nothing], {}, b!.shape, 'bool')
+  return graph.op('Where', [byZero, nothing, whole], {}, shape, 'int32')
+}
+
 export const elementwise: Lowerings = {
   Add: binary('Add'),
   Sub: binary('Sub'),
   Multiply: binary('Mul'),
   RealDiv: binary('Div'),
   FloorDiv: floorDiv,
+  Mod: mod,
   Pow: binary('Pow'),
   Maximum: binary('Max'),
   Minimum: binary('Min'),

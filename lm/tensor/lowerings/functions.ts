@@ -15,6 +15,9 @@ const real =
   (graph, { x }) =>
     compute(graph, cast(graph, x!, 'float32'))
 
+/** A question that only float32 has an answer to. */
+const test = real
+
 const realOperator = (op: string) => real((graph, x) => graph.op(op, [x], {}, x.shape, 'float32'))
 
 /** Operators over one shape, written as calls: float32 results, `test` for bool ones. */
@@ -47,40 +50,59 @@ function expm1(graph: Graph, x: Value): Value {
   return op('Where', test('Less', op('Abs', x), number(0.5)), near, difference)
 }
 
+/** A bound that the type can hold: whole numbers have no infinities. */
+function nearest(bound: number, dtype: ElementType): number {
+  return dtype === 'int32' ? Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, bound)) : bound
+}
+
 export const functions: Lowerings = {
   Abs: unary('Abs'),
+  Acos: realOperator('Acos'),
+  Acosh: realOperator('Acosh'),
+  Asin: realOperator('Asin'),
+  Asinh: realOperator('Asinh'),
+  Atan: realOperator('Atan'),
+  Atanh: realOperator('Atanh'),
   Ceil: unary('Ceil'),
   Cos: realOperator('Cos'),
+  Cosh: realOperator('Cosh'),
   Erf: realOperator('Erf'),
   Exp: realOperator('Exp'),
   Expm1: real(expm1),
   Floor: unary('Floor'),
+  IsFinite: test((graph, x) => {
+    const { test } = calculator(graph, x.shape)
+    return test('Not', test('Or', test('IsNaN', x), test('IsInf', x)))
+  }),
+  IsInf: test((graph, x) => calculator(graph, x.shape).test('IsInf', x)),
+  IsNan: test((graph, x) => calculator(graph, x.shape).test('IsNaN', x)),
   Log: realOperator('Log'),
   Log1p: real(log1p),
   LogicalNot: unary('Not'),
   Neg: unary('Neg'),
   Reciprocal: realOperator('Reciprocal'),
-  Relu: unary('Relu'),
+  /** Halves go to the even neighbour. */
+  Round: (graph, { x }) => (x!.dtype === 'float32' ? graph.op('Round', [x!], {}, x!.shape, x!.dtype) : x!),
   Rsqrt: real((graph, x) => {
     const { op, number } = calculator(graph, x.shape)
     return op('Div', number(1), op('Sqrt', x))
   }),
-  Sigmoid: realOperator('Sigmoid'),
   Sign: unary('Sign'),
   Sin: realOperator('Sin'),
-  Softplus: realOperator('Softplus'),
+  Sinh: realOperator('Sinh'),
   Sqrt: realOperator('Sqrt'),
   Square: (graph, { x }) => graph.op('Mul', [x!, x!], {}, x!.shape, x!.dtype),
   /** 1 where x > 0, alpha elsewhere, NaN where x is NaN. */
   Step: (graph, { x }, { alpha }) => {
     const { op, test, number } = calculator(graph, x!.shape)
-    const step = op('Where', test('Greater', x!, number(0)), number(1), number(alpha))
-    return op('Where', test('IsNaN', x!), x!, step)
+    const real = cast(graph, x!, 'float32')
+    const step = op('Where', test('Greater', real, number(0)), number(1), number(alpha))
+    return cast(graph, op('Where', test('IsNaN', real), real, step), x!.dtype as ElementType)
   },
-  Tanh: realOperator('Tanh'),
+  Tan: realOperator('Tan'),
   ClipByValue: (graph, { x }, { clipValueMin, clipValueMax }) => {
     const dtype = x!.dtype as ElementType
-    const bounds = [graph.scalar(clipValueMin, dtype), graph.scalar(clipValueMax, dtype)]
+    const bounds = [clipValueMin, clipValueMax].map((bound) => graph.scalar(nearest(bound, dtype), dtype))
     return graph.op('Clip', [x!, ...bounds], {}, x!.shape, dtype)
   },
   Cast: (graph, { x }, { dtype }) => cast(graph, x!, dtype),

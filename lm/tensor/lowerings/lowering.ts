@@ -14,6 +14,11 @@ export type Lowering = (
 ) => Value | Value[]
 export type Lowerings = Readonly<Record<string, Lowering>>
 
+/** A lowering throws it for what it has no operators for: a type, an attribute. */
+export class NoLowering extends Error {
+  override readonly name = 'NoLowering'
+}
+
 /** For kernels whose inputs are a list. */
 export function list(inputs: Readonly<Record<string, Value>>): Value[] {
   return Object.keys(inputs)

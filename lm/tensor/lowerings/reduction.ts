@@ -54,7 +54,18 @@ function argument(op: 'ArgMax' | 'ArgMin'): Lowering {
   }
 }
 
+/** Of truth values: `ReduceMin` is "all", `ReduceMax` "any". */
+function truth(op: 'ReduceMin' | 'ReduceMax'): Lowering {
+  return over((graph, x, axes, keepDims) => {
+    const none = axes.some((axis) => x.shape[axis] === 0)
+    if (none) return graph.uniform(op === 'ReduceMin' ? 1 : 0, reducedShape(x, axes, keepDims), 'bool')
+    return extreme(op)(graph, x, axes, keepDims)
+  })
+}
+
 export const reductions: Lowerings = {
+  All: truth('ReduceMin'),
+  Any: truth('ReduceMax'),
   Sum: over(sum),
   Mean: (graph, { x }, attributes) => mean(graph, { x: cast(graph, x!, 'float32') }, attributes),
   Max: over(extreme('ReduceMax')),

@@ -1,8 +1,8 @@
-/** @file Kernels that move elements without computing: reshape, transpose, concat, split, slice, pad, tile, fill. */
+/** @file Kernels that move elements without computing: reshape, transpose, concat, split, pad, tile, fill. */
 import { allocate, type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
 import { tf } from '../tf.ts'
-import { type Lowerings, list } from './lowering.ts'
+import { type Lowerings, list, NoLowering } from './lowering.ts'
 
 function concat(graph: Graph, values: readonly Value[], axis: number): Value {
   const { dtype } = values[0]!
@@ -68,16 +68,6 @@ export const shaping: Lowerings = {
     const shapes = sizes.map((size) => x!.shape.map((dimension, index) => (index === at ? size : dimension)))
     return graph.ops('Split', [x!, graph.integers(sizes)], { axis: at }, shapes, x!.dtype)
   },
-  Slice: (graph, { x }, { begin, size }) => {
-    const asTensor = { shape: [...x!.shape], rank: x!.shape.length } as unknown as tf.Tensor
-    const [starts = [], sizes = []] = tf.slice_util.parseSliceParams(asTensor, begin, size)
-    if (x!.uniform !== undefined) return graph.uniform(x!.uniform, sizes, x!.dtype)
-    if (sizes.every((each, index) => each === x!.shape[index])) return x!
-    const ends = starts.map((start, index) => start + sizes[index]!)
-    const axes = starts.map((_, index) => index)
-    const bounds = [starts, ends, axes].map((values) => graph.integers(values))
-    return graph.op('Slice', [x!, ...bounds], {}, sizes, x!.dtype)
-  },
   PadV2: (graph, { x }, { paddings, constantValue }) => {
     const pairs = paddings as [number, number][]
     if (pairs.every(([before, after]) => before === 0 && after === 0)) return x!
@@ -85,6 +75,13 @@ export const shaping: Lowerings = {
     const shape = x!.shape.map((dimension, index) => pairs[index]![0] + dimension + pairs[index]![1])
     const fill = graph.scalar(constantValue ?? 0, x!.dtype as ElementType)
     return graph.op('Pad', [x!, amounts, fill], { mode: 'constant' }, shape, x!.dtype)
+  },
+  MirrorPad: (graph, { x }, { paddings, mode }) => {
+    if (mode !== 'reflect') throw new NoLowering(`the mode \`${mode}\``)
+    const pairs = paddings as [number, number][]
+    const amounts = graph.integers([...pairs.map((pair) => pair[0]), ...pairs.map((pair) => pair[1])])
+    const shape = x!.shape.map((dimension, index) => pairs[index]![0] + dimension + pairs[index]![1])
+    return graph.op('Pad', [x!, amounts], { mode: 'reflect' }, shape, x!.dtype)
   },
   Tile: (graph, { x }, { reps }) => {
     const shape = x!.shape.map((dimension, index) => dimension * reps[index])
@@ -98,6 +95,13 @@ export const shaping: Lowerings = {
     const length = Math.max(0, Math.ceil((stop - start) / stride))
     const values = allocate(dtype, length).map((_, index) => start + index * stride)
     return graph.constant(values, [length], dtype)
+  },
+  LinSpace: (graph, _, { start, stop, num }) => {
+    const step = (stop - start) / (num - 1)
+    const values = Float32Array.from({ length: num }, (_, index) =>
+      index === 0 ? start : start + index * step,
+    )
+    return graph.constant(values, [num], 'float32')
   },
   ZerosLike: (graph, { x }) => graph.uniform(0, x!.shape, x!.dtype),
   OnesLike: (graph, { x }) => graph.uniform(1, x!.shape, x!.dtype),

@@ -168,6 +168,25 @@ export const arithmetic: readonly KernelCase[] = [
     reference: (a, b) => tf.floor(tf.div(a, b)),
   },
 
+  ...broadcasts('Mod', tf.mod, divisors).map((row) => ({ ...row, gradients: [] })),
+  oddPairs('Mod', tf.mod),
+  {
+    kernel: 'Mod',
+    title: 'the sign of the divisor',
+    inputs: [vector(7, -7, 7, -7, 6, -6, 0), vector(3, 3, -3, -3, 3, 3, -3)],
+    compute: tf.mod,
+    gradients: [],
+  },
+  {
+    kernel: 'Mod',
+    title: 'int32',
+    inputs: [
+      integers([9], [7, -7, 7, -7, 6, -6, 0, 5, 2147483647]),
+      integers([9], [3, 3, -3, -3, 3, 3, -3, 0, 16777217]),
+    ],
+    compute: tf.mod,
+  },
+
   ...broadcasts('Pow', tf.pow, (shape, seed) => between(0.5, 2, shape, seed)),
   {
     ...oddPairs('Pow', tf.pow),

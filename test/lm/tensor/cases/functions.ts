@@ -29,26 +29,37 @@ interface Function {
 }
 
 const positive = (shape: readonly number[]) => between(0.1, 4, shape)
+const fractional = (shape: readonly number[]) => between(-0.8, 0.8, shape)
+const aboveOne = (shape: readonly number[]) => between(1.2, 4, shape)
 /** The reference's polynomial for erf is right to 1.5e-7. */
 const erfError = 4e-7
 
 const functions: readonly Function[] = [
   { kernel: 'Abs', op: tf.abs, int32: true },
+  { kernel: 'Acos', op: tf.acos, input: fractional },
+  { kernel: 'Acosh', op: tf.acosh, input: aboveOne },
+  { kernel: 'Asin', op: tf.asin, input: fractional },
+  { kernel: 'Asinh', op: tf.asinh },
+  { kernel: 'Atan', op: tf.atan },
+  { kernel: 'Atanh', op: tf.atanh, input: fractional },
   { kernel: 'Ceil', op: tf.ceil, noDifferences: 'steps' },
   { kernel: 'Cos', op: tf.cos },
+  { kernel: 'Cosh', op: tf.cosh },
   { kernel: 'Erf', op: tf.erf, absolute: erfError },
   { kernel: 'Exp', op: tf.exp, int32: true },
   { kernel: 'Expm1', op: tf.expm1 },
   { kernel: 'Floor', op: tf.floor, noDifferences: 'steps' },
   { kernel: 'Identity', op: (x) => tf.clone(x), int32: true },
+  { kernel: 'IsFinite', op: tf.isFinite },
+  { kernel: 'IsInf', op: tf.isInf },
+  { kernel: 'IsNan', op: tf.isNaN },
   { kernel: 'Log', op: tf.log, input: positive },
   { kernel: 'Log1p', op: tf.log1p, input: positive },
   { kernel: 'Neg', op: tf.neg, int32: true },
   { kernel: 'OnesLike', op: tf.onesLike, int32: true },
   { kernel: 'Reciprocal', op: tf.reciprocal, input: positive },
-  { kernel: 'Relu', op: tf.relu, int32: true },
+  { kernel: 'Round', op: tf.round, int32: true, noDifferences: 'steps' },
   { kernel: 'Rsqrt', op: tf.rsqrt, input: positive },
-  { kernel: 'Sigmoid', op: tf.sigmoid },
   {
     kernel: 'Sign',
     op: tf.sign,
@@ -56,11 +67,11 @@ const functions: readonly Function[] = [
     odd: { because: 'the reference calls the sign of NaN 0', values: [0, 1, -1, Number.NaN, 1, -1] },
   },
   { kernel: 'Sin', op: tf.sin },
-  { kernel: 'Softplus', op: tf.softplus },
+  { kernel: 'Sinh', op: tf.sinh },
   { kernel: 'Sqrt', op: tf.sqrt, input: positive },
   { kernel: 'Square', op: tf.square, int32: true },
   { kernel: 'Step', op: (x) => tf.step(x) },
-  { kernel: 'Tanh', op: tf.tanh },
+  { kernel: 'Tan', op: tf.tan, input: fractional },
   { kernel: 'ZerosLike', op: tf.zerosLike, int32: true },
 ]
 
@@ -122,8 +133,14 @@ export const functionsOfOne: readonly KernelCase[] = [
     compute: (x) => tf.step(x, 0.25),
     noDifferences: 'a step',
   },
-  { kernel: 'Relu', title: 'zero', inputs: [vector(-1, 0, 1)], compute: tf.relu, noDifferences: 'a kink' },
   { kernel: 'Expm1', title: 'small numbers', inputs: [nearZero], compute: tf.expm1, absolute: 0 },
+  {
+    kernel: 'Round',
+    title: 'halves',
+    inputs: [vector(-2.5, -1.5, -0.5, 0.5, 1.5, 2.5)],
+    compute: tf.round,
+    noDifferences: 'steps',
+  },
   {
     kernel: 'Expm1',
     title: 'large numbers',
@@ -133,28 +150,6 @@ export const functionsOfOne: readonly KernelCase[] = [
   },
   { kernel: 'Log1p', title: 'small numbers', inputs: [nearZero], compute: tf.log1p, absolute: 0 },
   { kernel: 'Log1p', title: 'at and below -1', inputs: [vector(-1, -2)], compute: tf.log1p, gradients: [] },
-  {
-    kernel: 'Softplus',
-    title: 'far from zero',
-    inputs: [vector(-80, -20, -14, -10, -4, 4, 10, 20, 100)],
-    compute: tf.softplus,
-    absolute: 0,
-    gradients: [],
-  },
-  {
-    kernel: 'Sigmoid',
-    title: 'far from zero',
-    inputs: [vector(-100, -20, -8, 8, 20, 100)],
-    compute: tf.sigmoid,
-    absolute: 2e-7,
-  },
-  {
-    kernel: 'Tanh',
-    title: 'far from and near zero',
-    inputs: [vector(-100, -9, 9, 100, 1e-5, -1e-3)],
-    compute: tf.tanh,
-    absolute: 3e-7,
-  },
   {
     kernel: 'Exp',
     title: 'overflow and underflow',
@@ -197,6 +192,12 @@ export const functionsOfOne: readonly KernelCase[] = [
     inputs: [odd],
     compute: (x) => tf.clipByValue(x, -inf, 0.5),
     gradients: [],
+  },
+  {
+    kernel: 'ClipByValue',
+    title: 'int32, open on both sides',
+    inputs: [integers([3], [-2147483648, 0, 2147483647])],
+    compute: (x) => tf.clipByValue(x, -inf, inf),
   },
   {
     kernel: 'ClipByValue',

@@ -1,4 +1,4 @@
-/** @file Cases of the kernels that read or write by index. */
+/** @file Cases of the kernels that read by index. */
 import { type Tensor, tf } from '../../../../lm/tensor/tf.ts'
 import { bools, floats, integers, type KernelCase, normal, wholes } from '../kernel-case.ts'
 
@@ -7,9 +7,6 @@ const labels = integers([7], [0, 3, 4, -1, -100, 2, 9])
 function oneHot(title: string, compute: (x: Tensor) => Tensor): KernelCase {
   return { kernel: 'OneHot', title, inputs: [labels], compute, gradients: [] }
 }
-
-const segments = (x: Tensor, ids: Tensor, count: number) =>
-  tf.unsortedSegmentSum(x, ids as tf.Tensor1D, count)
 
 export const indexing: readonly KernelCase[] = [
   ...[0, 1, 2, -1, -3].map(
@@ -89,40 +86,72 @@ export const indexing: readonly KernelCase[] = [
     },
   },
 
+  ...[0, 1, 2].map(
+    (axis): KernelCase => ({
+      kernel: 'GatherV2',
+      title: `in batches, axis ${axis + 1}`,
+      inputs: [
+        normal([2, 3, 4, 2]),
+        integers(
+          [2, 3],
+          [2, 0, 0, 1, 1, 0].map((index) => Math.min(index, [2, 3, 1][axis]!)),
+        ),
+      ],
+      compute: (x, indices) => tf.gather(x!, indices!, axis + 1, 1),
+      gradients: [],
+    }),
+  ),
   {
-    kernel: 'UnsortedSegmentSum',
+    kernel: 'GatherV2',
+    title: 'in batches of batches',
+    inputs: [normal([2, 2, 5]), integers([2, 2, 3], [4, 0, 0, 1, 1, 0, 3, 2, 1, 0, 4, 4])],
+    compute: (x, indices) => tf.gather(x!, indices!, 2, 2),
+    gradients: [],
+  },
+
+  {
+    kernel: 'GatherNd',
+    title: 'elements',
+    inputs: [normal([3, 4]), integers([2, 3, 2], [0, 1, 2, 3, 1, 1, 0, 0, 2, 0, 0, 1])],
+    compute: (x, indices) => tf.gatherND(x!, indices!),
+    gradients: [],
+  },
+  {
+    kernel: 'GatherNd',
     title: 'rows',
-    inputs: [normal([5, 2]), integers([5], [0, 2, 0, 1, 2])],
-    compute: (x, ids) => segments(x!, ids!, 3),
+    inputs: [wholes(-9, 9, [4, 3]), integers([2, 1], [3, 1])],
+    compute: (x, indices) => tf.gatherND(x!, indices!),
+    gradients: [],
   },
+
+  ...[1, 3, 7].map(
+    (k): KernelCase => ({
+      kernel: 'TopK',
+      title: `${k} of 7`,
+      inputs: [normal([2, 3, 7])],
+      compute: (x) => Object.values(tf.topk(x!, k)),
+      gradients: [],
+    }),
+  ),
   {
-    kernel: 'UnsortedSegmentSum',
-    title: 'a vector, with a segment that nothing goes to',
-    inputs: [normal([4]), integers([4], [0, 3, 3, 0])],
-    compute: (x, ids) => segments(x!, ids!, 5),
-  },
-  {
-    kernel: 'UnsortedSegmentSum',
-    title: 'rank 3',
-    inputs: [normal([3, 2, 2]), integers([3], [1, 1, 0])],
-    compute: (x, ids) => segments(x!, ids!, 2),
-  },
-  {
-    kernel: 'UnsortedSegmentSum',
-    title: 'segments out of range are dropped',
-    inputs: [floats([4, 2], [1, 2, 3, 4, 5, 6, 7, 8]), integers([4], [-1, 1, 2, -5])],
-    compute: (x, ids) => segments(x!, ids!, 2),
+    kernel: 'TopK',
+    title: 'ties go to the first',
+    inputs: [floats([2, 5], [1, 3, 3, 1, 3, 0, 0, 0, 0, 0])],
+    compute: (x) => Object.values(tf.topk(x!, 3)),
     gradients: [],
   },
   {
-    kernel: 'UnsortedSegmentSum',
-    title: 'what is dropped may be NaN',
-    inputs: [floats([2], [Number.NaN, 4]), integers([2], [-1, 0])],
-    compute: (x, ids) => segments(x!, ids!, 2),
+    kernel: 'TopK',
+    title: 'int32',
+    inputs: [wholes(-9, 9, [3, 5])],
+    compute: (x) => Object.values(tf.topk(x!, 2)),
     gradients: [],
-    differs: {
-      because: 'the reference multiplies by a mask of zeros, which lets a NaN through to every segment',
-      values: [4, 0],
-    },
+  },
+  {
+    kernel: 'TopK',
+    title: 'infinities',
+    inputs: [floats([1, 4], [Number.NEGATIVE_INFINITY, 1, Number.POSITIVE_INFINITY, 2])],
+    compute: (x) => Object.values(tf.topk(x!, 4)),
+    gradients: [],
   },
 ]

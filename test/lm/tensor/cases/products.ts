@@ -92,4 +92,46 @@ export const products: readonly KernelCase[] = [
     inputs: [normal([3]), normal([3], 2)],
     compute: (x, y) => tf.dot(x!, y!),
   },
+  ...(['linear', 'relu', 'relu6', 'elu', 'sigmoid', 'leakyrelu'] as const).map(
+    (activation): KernelCase => ({
+      kernel: '_FusedMatMul',
+      title: `a bias and ${activation}`,
+      inputs: [normal([3, 5]), normal([4, 5], 2), normal([4], 3)],
+      compute: (a, b, bias) =>
+        tf.fused.matMul({ a: a!, b: b!, bias: bias!, activation, transposeB: true, leakyreluAlpha: 0.1 }),
+      // In a gradient the library takes the kernels one by one.
+      gradients: [],
+    }),
+  ),
+  {
+    kernel: '_FusedMatMul',
+    title: 'no bias',
+    inputs: [normal([3, 5]), normal([5, 4], 2)],
+    compute: (a, b) => tf.fused.matMul({ a: a!, b: b!, activation: 'relu' }),
+    gradients: [],
+  },
+  ...(
+    [
+      ['ij,jk->ik', [2, 3], [3, 4]],
+      ['bij,bkj->bik', [2, 3, 4], [2, 5, 4]],
+      ['bhqd,bhkd->bhqk', [2, 2, 3, 4], [2, 2, 5, 4]],
+      ['ij,ij->i', [2, 3], [2, 3]],
+      ['i,j->ij', [2], [3]],
+    ] as const
+  ).map(
+    ([equation, a, b]): KernelCase => ({
+      kernel: 'Einsum',
+      title: equation,
+      inputs: [normal(a), normal(b, 2)],
+      compute: (x, y) => tf.einsum(equation, x!, y!),
+      gradients: [],
+    }),
+  ),
+  {
+    kernel: 'Einsum',
+    title: 'one operand, transposed and summed',
+    inputs: [normal([2, 3, 4])],
+    compute: (x) => tf.einsum('ijk->kj', x!),
+    gradients: [],
+  },
 ]

@@ -84,6 +84,8 @@ const sumOfNothing: readonly KernelCase[] = (['Sum', 'Prod'] as const).map((kern
   gradients: [],
 }))
 
+const truths = bools([3, 3], [1, 1, 1, 0, 0, 0, 1, 0, 1])
+
 const scores = floats([3, 4], [1, 2, 3, 4, 100, -100, 0, 50, -inf, 1, -inf, 2])
 
 export const reductionsAndSoftmax: readonly KernelCase[] = [
@@ -112,6 +114,32 @@ export const reductionsAndSoftmax: readonly KernelCase[] = [
   { kernel: 'Max', title: 'logSumExp', inputs: [normal([2, 5])], compute: (x) => tf.logSumExp(x, -1) },
   { kernel: 'Max', title: 'bool', inputs: [bools([2, 2], [0, 1, 0, 0])], compute: (x) => tf.max(x, 1) },
   { kernel: 'Min', title: 'bool', inputs: [bools([2, 2], [0, 1, 1, 1])], compute: (x) => tf.min(x, 1) },
+
+  ...(
+    [
+      ['All', tf.all],
+      ['Any', tf.any],
+    ] as const
+  ).flatMap(([kernel, op]): KernelCase[] => [
+    { kernel, title: 'all axes', inputs: [truths], compute: (x) => op(x) },
+    ...[0, 1, -1].map((axis) => ({
+      kernel,
+      title: `axis ${axis}`,
+      inputs: [truths],
+      compute: (x: Tensor) => op(x, axis),
+    })),
+    { kernel, title: 'kept', inputs: [truths], compute: (x) => op(x, 1, true) },
+    {
+      kernel,
+      title: 'of nothing',
+      inputs: [bools([2, 0], [])],
+      compute: (x) => op(x, 1),
+      differs: {
+        because: 'nothing is false, so all are true; the reference begins with an element that is not there',
+        values: kernel === 'All' ? [1, 1] : [0, 0],
+      },
+    },
+  ]),
 
   ...(
     [

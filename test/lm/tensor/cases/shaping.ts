@@ -113,14 +113,6 @@ export const shaping: readonly KernelCase[] = [
   withoutGradient(one('SplitV', 'one part', normal([4]), (x) => tf.split(x, 1))),
   one('SplitV', 'part of the result', normal([6]), (x) => tf.split(x, [2, 4])[1]!),
 
-  ...typed('Slice', 'an inner block', [3, 4], (x) => tf.slice(x, [1, 1], [2, 2])),
-  one('Slice', 'without a size', normal([3, 4]), (x) => tf.slice(x, [1, 2])),
-  one('Slice', 'a size of -1', normal([3, 4]), (x) => tf.slice(x, [0, 1], [-1, 2])),
-  one('Slice', 'a single number', normal([3, 4]), (x) => tf.slice(x, 1, 1)),
-  one('Slice', 'everything', normal([3, 4]), (x) => tf.slice(x, [0, 0], [3, 4])),
-  one('Slice', 'nothing', normal([3, 4]), (x) => tf.slice(x, [1, 0], [0, 4])),
-  one('Slice', 'rank 4', normal([2, 3, 2, 3]), (x) => tf.slice(x, [0, 1, 0, 1], [2, 1, 2, 2])),
-
   one('PadV2', 'zeros', normal([2, 3]), (x) =>
     tf.pad(x, [
       [1, 2],
@@ -146,6 +138,21 @@ export const shaping: readonly KernelCase[] = [
   one('PadV2', 'nothing', normal([3]), (x) => tf.pad(x, [[0, 0]])),
   one('PadV2', 'no elements', normal([0]), (x) => tf.pad(x, [[1, 2]], 3)),
 
+  // tfjs-core's gradient is wrong, and taken out in `tf.ts`.
+  withoutGradient(
+    one('MirrorPad', 'reflect', normal([3, 4]), (x) =>
+      tf.mirrorPad(
+        x,
+        [
+          [1, 2],
+          [0, 3],
+        ],
+        'reflect',
+      ),
+    ),
+  ),
+  withoutGradient(one('MirrorPad', 'nothing', normal([3]), (x) => tf.mirrorPad(x, [[0, 0]], 'reflect'))),
+
   ...typed('Tile', 'a matrix', [2, 3], (x) => tf.tile(x, [2, 3])),
   one('Tile', 'one axis', normal([2, 3]), (x) => tf.tile(x, [1, 2])),
   one('Tile', 'once', normal([2, 3]), (x) => tf.tile(x, [1, 1])),
@@ -170,6 +177,13 @@ export const shaping: readonly KernelCase[] = [
     title: 'up, down, fractions, whole numbers',
     inputs: [],
     compute: () => [tf.range(0, 5), tf.range(3, -3, -2), tf.range(0, 1, 0.3), tf.range(2, 6, 1, 'int32')],
+    gradients: [],
+  },
+  {
+    kernel: 'LinSpace',
+    title: 'up, down, two',
+    inputs: [],
+    compute: () => [tf.linspace(0, 9, 10), tf.linspace(1, -1, 5), tf.linspace(2, 3, 2)],
     gradients: [],
   },
   one('Range', 'as indices', floats([4, 2], [1, 2, 3, 4, 5, 6, 7, 8]), (x) =>
