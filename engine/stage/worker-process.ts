@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { StageFailure } from './failure.ts'
 import type { StageListener } from './run-stage.ts'
+import { withMemoryTuning } from './worker-memory.ts'
 import { type FromWorker, type StageTask, type ToWorker, uncarry } from './worker-protocol.ts'
 
 export interface WorkerOptions {
@@ -39,7 +40,7 @@ export async function runInWorker(options: WorkerOptions, listener: StageListene
   const child = fork(options.worker, [], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: options.environment,
+    env: withMemoryTuning(options.environment),
     execArgv: ['--enable-source-maps'],
   })
   running.add(child)

@@ -5,11 +5,13 @@
 import { Worker } from 'node:worker_threads'
 import { ProgressThrottle } from './progress-throttle.ts'
 import { runStage } from './run-stage.ts'
+import { forgetMemoryTuning } from './worker-memory.ts'
 import { carry, type FromWorker, type ToWorker } from './worker-protocol.ts'
 
 const engine = process.ppid
 const cancelled = new AbortController()
 const progress = new ProgressThrottle((progress) => send({ type: 'progress', progress }))
+forgetMemoryTuning(process.env)
 let graceMs = 0
 let ended = false
 

@@ -10,9 +10,14 @@ import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
  * @param sequences rows in the batch
  */
 export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
+  return logits(parameters, chosenStates(parameters, batch, sequences))
+}
+
+/** Hidden states at the chosen positions, [slots, hiddenSize]. */
+export function chosenStates(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
   const length = batch.ids!.size / sequences
   const inputs = attentionInputs(parameters.config, batch)
   const attend = maskedAttention(parameters.config, sequences, length, inputs)
   const hidden = hiddenStates(parameters, batch.ids!, sequences, length, inputs, attend, batch.noise)
-  return logits(parameters, tf.gather(hidden, batch.rows as tf.Tensor1D))
+  return tf.gather(hidden, batch.rows as tf.Tensor1D)
 }

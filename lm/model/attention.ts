@@ -2,6 +2,7 @@
  * @file Attention within a batch of rows, and what it reads besides queries, keys and values: positions as rotations,
  * and which token sees which, as masks. A model has one pair of them for each of its kinds of attention.
  */
+import { differentiable } from '../tensor/differentiable.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { type AttentionKind, attentionKinds, type DecoderConfig } from './config.ts'
 
@@ -45,15 +46,48 @@ export function maskedAttention(
   length: number,
   inputs: AttentionInputsByKind,
 ): Attend {
-  const { heads, keyValueHeads, queryScale } = config
-  const groups = heads / keyValueHeads
+  const { heads, queryScale } = config
   return (layer, q, k, v) => {
     const { mask } = inputs[config.layerKinds[layer]!]!
-    const scores = tf.mul(tf.matMul(q, k, false, true), queryScale)
-    const visible = tf.add(tf.reshape(scores, [batch, heads, length, length]), tf.expandDims(mask, 1))
-    const weights = tf.reshape(tf.softmax(visible), [batch * keyValueHeads, groups * length, length])
-    return tf.matMul(weights, v)
+    /** [batch * keyValueHeads, groups * length, length], from scaled queries */
+    const weigh = (query: Tensor, key: Tensor) => {
+      const scores = tf.matMul(query, key, false, true)
+      const visible = tf.add(tf.reshape(scores, [batch, heads, length, length]), tf.expandDims(mask, 1))
+      return tf.reshape(tf.softmax(visible), scores.shape)
+    }
+    return attention(q, k, v, queryScale, weigh)
   }
+}
+
+/** The values v that each query's weights mix: softmax(scale * q k') v. */
+function attention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  scale: number,
+  weigh: (query: Tensor, key: Tensor) => Tensor,
+): Tensor {
+  return differentiable(
+    { q, k, v },
+    (save) => {
+      const query = tf.mul(q, scale)
+      const weights = weigh(query, k)
+      const mixed = tf.matMul(weights, v)
+      save([query, k, v, weights, mixed])
+      return mixed
+    },
+    (dy, saved) => {
+      const [query, k, v, weights, mixed] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor]
+      // The softmax's own gradient needs sum_j weights_j * dWeights_j, which is dy . mixed.
+      const along = tf.sum(tf.mul(dy, mixed), -1, true)
+      const dScores = tf.mul(weights, tf.sub(tf.matMul(dy, v, false, true), along))
+      return {
+        q: () => tf.mul(tf.matMul(dScores, k), scale),
+        k: () => tf.matMul(dScores, query, true),
+        v: () => tf.matMul(weights, dy, true),
+      }
+    },
+  )
 }
 
 /** What a masked score is raised by: far below any score, and finite. */

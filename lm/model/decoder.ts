@@ -6,8 +6,10 @@
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { Attend, AttentionInputs } from './attention.ts'
 import type { AttentionKind, DecoderConfig } from './config.ts'
+import { gatedUnit } from './gated-unit.ts'
 import { layerNorms, names, type Projection } from './layout.ts'
 import { adapt, type DecoderAdapter } from './lora.ts'
+import { rmsNorm } from './rms-norm.ts'
 import { rotate } from './rotary.ts'
 
 /** Everything that the forward pass reads. */
@@ -20,22 +22,10 @@ export interface DecoderParameters {
 
 export type AdaptedParameters = DecoderParameters & Required<Pick<DecoderParameters, 'adapter'>>
 
-/** x * weight / rms(x) over the last axis (arXiv 1910.07467). */
-function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
-  return tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon))), weight)
-}
-
 /** Applies a norm to [..., size], by the name of its weight [size]. */
 function normalise({ config, weights }: DecoderParameters, name: string, x: Tensor): Tensor {
   const stored = weights[name]!
   return rmsNorm(x, config.normOffset === 0 ? stored : tf.add(stored, config.normOffset), config.normEpsilon)
-}
-
-/** x * sigmoid(x), or GELU in its approximation by tanh (arXiv 1606.08415). */
-function activate(activation: DecoderConfig['activation'], x: Tensor): Tensor {
-  if (activation === 'silu') return tf.mul(x, tf.sigmoid(x))
-  const cubic = tf.mul(x, tf.add(tf.mul(tf.square(x), 0.044715), 1))
-  return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(cubic, Math.sqrt(2 / Math.PI))), 1))
 }
 
 /** x [rows, in] -> [rows, out]. */
@@ -43,8 +33,7 @@ function project(parameters: DecoderParameters, layer: number, projection: Proje
   const module = names.module(layer, projection)
   const { weights, adapter } = parameters
   const weight = weights[`${module}.weight`]!
-  let y: Tensor = tf.matMul(x, weight, false, true)
-  if (adapter !== undefined) y = adapt(adapter, module, x, weight, y)
+  const y = adapter === undefined ? tf.matMul(x, weight, false, true) : adapt(adapter, module, x, weight)
   const bias = weights[`${module}.bias`]
   return bias === undefined ? y : tf.add(y, bias)
 }
@@ -96,15 +85,20 @@ export function hiddenStates(
     x = tf.add(x, normed(norms.attentionOutput, project(parameters, layer, 'self_attn.o_proj', output)))
 
     const after = normed(norms.mlp, x)
-    const gate = activate(config.activation, project(parameters, layer, 'mlp.gate_proj', after))
+    const gate = project(parameters, layer, 'mlp.gate_proj', after)
     const up = project(parameters, layer, 'mlp.up_proj', after)
-    x = tf.add(x, normed(norms.mlpOutput, project(parameters, layer, 'mlp.down_proj', tf.mul(gate, up))))
+    const unit = gatedUnit(config.activation, gate, up)
+    x = tf.add(x, normed(norms.mlpOutput, project(parameters, layer, 'mlp.down_proj', unit)))
   }
   return normalise(parameters, names.finalNorm, x)
 }
 
+/** [vocabularySize, hiddenSize] */
+export function outputMatrix({ config, weights }: DecoderParameters): Tensor {
+  return weights[config.tiedEmbeddings ? names.embedding : names.output]!
+}
+
 /** Vocabulary scores of hidden states: [rows, hiddenSize] -> [rows, vocabularySize]. */
 export function logits(parameters: DecoderParameters, hidden: Tensor): Tensor {
-  const { config, weights } = parameters
-  return tf.matMul(hidden, weights[config.tiedEmbeddings ? names.embedding : names.output]!, false, true)
+  return tf.matMul(hidden, outputMatrix(parameters), false, true)
 }

@@ -5,6 +5,7 @@
  */
 import { loraName } from '../checkpoint/peft.ts'
 import { createRandom } from '../random.ts'
+import { differentiable } from '../tensor/differentiable.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { DecoderConfig } from './config.ts'
 import { projectionShape } from './layout.ts'
@@ -35,31 +36,53 @@ export function scalingsOf(modules: readonly LoraModule[]): Map<string, number> 
 }
 
 /**
- * What an adapter makes of a module's output. With dropout DoRA scales W x of the inputs that are left, as PEFT does:
- * y = W x - W x' + m / |V| * (W x' + scaling * B (A x')).
+ * What a module makes of its input with an adapter, without a bias. With dropout DoRA scales W x of the inputs that are
+ * left, as PEFT does: y = W x - W x' + m / |V| * (W x' + scaling * B (A x')).
  * @param x [rows, in]
  * @param weight W [out, in]
- * @param y W x [rows, out], without a bias
- * @returns [rows, out]; `y` itself where the module is not adapted
+ * @returns [rows, out]; W x where the module is not adapted
  */
 export function adapt(
   { tensors, scalings, drop }: DecoderAdapter,
   module: string,
   x: Tensor,
   weight: Tensor,
-  y: Tensor,
 ): Tensor {
   const scaling = scalings.get(module)
-  if (scaling === undefined) return y
+  if (scaling === undefined) return tf.matMul(x, weight, false, true)
   const [a, b] = [tensors[loraName(module, 'A')]!, tensors[loraName(module, 'B')]!]
+  const magnitude = tensors[loraName(module, 'magnitude')]
+  if (magnitude === undefined && drop === undefined) return lowRankProduct(x, weight, a, b, scaling)
+  const y = tf.matMul(x, weight, false, true)
   const seen = drop === undefined ? x : drop(module, x)
   const delta = tf.mul(tf.matMul(tf.matMul(seen, a, false, true), b, false, true), scaling)
-  const magnitude = tensors[loraName(module, 'magnitude')]
   if (magnitude === undefined) return tf.add(y, delta)
   const factor = tf.div(magnitude, rowNorms(weight, a, b, scaling))
   if (seen === x) return tf.mul(tf.add(y, delta), factor)
   const left = tf.matMul(seen, weight, false, true)
   return tf.add(tf.sub(y, left), tf.mul(tf.add(left, delta), factor))
+}
+
+/** W x + scaling * B (A x): x [rows, in], W [out, in], A [r, in], B [out, r]. */
+function lowRankProduct(x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scaling: number): Tensor {
+  return differentiable(
+    { x, weight, a, b },
+    (save) => {
+      const low = tf.mul(tf.matMul(x, a, false, true), scaling)
+      save([x, weight, a, b, low])
+      return tf.add(tf.matMul(x, weight, false, true), tf.matMul(low, b, false, true))
+    },
+    (dy, saved) => {
+      const [x, weight, a, b, low] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor]
+      const dLow = tf.mul(tf.matMul(dy, b), scaling)
+      return {
+        x: () => tf.add(tf.matMul(dy, weight), tf.matMul(dLow, a)),
+        weight: () => tf.matMul(dy, x, true),
+        a: () => tf.matMul(dLow, x, true),
+        b: () => tf.matMul(dy, low, true),
+      }
+    },
+  )
 }
 
 /** |W + scaling * B A| by row, [out]; the gradient stops here, and the product is not differentiated for nothing. */

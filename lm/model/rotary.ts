@@ -1,4 +1,6 @@
 /** @file Rotary position embeddings (arXiv 2104.09864) in the half-split layout of the Hugging Face checkpoints. */
+import { differentiable } from '../tensor/differentiable.ts'
+import { rotation } from '../tensor/lowerings/rotation.ts'
 import { type Tensor, tf } from '../tensor/tf.ts'
 import type { AttentionKind, DecoderConfig } from './config.ts'
 import type { RotaryConfig, RotaryScaling } from './rotary-config.ts'
@@ -45,8 +47,30 @@ function scaled(frequency: number, scaling: RotaryScaling): number {
   return (1 - kept) * (frequency / factor) + kept * frequency
 }
 
-/** Rotates x [..., headSize]; cos and sin broadcast against [..., headSize / 2]. */
+/**
+ * Turns pairs of numbers, one from each half of a head, by the angle of their position.
+ * @param x [batch, length, heads, headSize]
+ * @param cos [batch or 1, length, 1, headSize / 2]; `sin` likewise
+ */
 export function rotate(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  return differentiable(
+    { x },
+    (save) => {
+      save([cos, sin])
+      return turned(x, cos, sin)
+    },
+    (dy, saved) => {
+      const [cos, sin] = saved as [Tensor, Tensor]
+      // Turned back: the transpose of a rotation.
+      return { x: () => turned(dy, cos, tf.neg(sin)) }
+    },
+  )
+}
+
+function turned(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  if (tf.getKernel(rotation, tf.getBackend()) !== undefined) {
+    return tf.engine().runKernel(rotation, { x, cos, sin })
+  }
   const [first, second] = tf.split(x, 2, -1) as [Tensor, Tensor]
   return tf.concat(
     [tf.sub(tf.mul(first, cos), tf.mul(second, sin)), tf.add(tf.mul(second, cos), tf.mul(first, sin))],

@@ -38,17 +38,22 @@ export interface AdamWResults extends TensorMap {
   norm: Tensor
 }
 
-/** One update; pure, to be compiled. */
+/**
+ * One update; pure, to be compiled. Factors that are one number for all parameters are multiplied with each other
+ * first: each pass over the parameters costs as much as a layer's norm.
+ */
 export function adamWUpdate(settings: AdamWSettings, args: AdamWArguments): AdamWResults {
   const { beta1, beta2, epsilon, weightDecay, maxGradientNorm } = settings
   const norm = tf.sqrt(tf.sum(tf.square(args.g)))
-  const g =
-    maxGradientNorm > 0 ? tf.mul(args.g, tf.minimum(1, tf.div(maxGradientNorm, tf.add(norm, 1e-6)))) : args.g
-  const m = tf.add(tf.mul(args.m, beta1), tf.mul(g, 1 - beta1))
-  const v = tf.add(tf.mul(args.v, beta2), tf.mul(tf.square(g), 1 - beta2))
-  const shrink = tf.sub(1, tf.mul(tf.mul(args.decayed, args.rate), weightDecay))
-  const denominator = tf.add(tf.div(tf.sqrt(v), args.correction2), epsilon)
-  const step = tf.mul(tf.div(args.rate, args.correction1), tf.div(m, denominator))
-  const decayedParameters = weightDecay === 0 ? args.p : tf.mul(args.p, shrink)
-  return { p: tf.sub(decayedParameters, step), m, v, norm }
+  const clip = maxGradientNorm > 0 ? tf.minimum(1, tf.div(maxGradientNorm, tf.add(norm, 1e-6))) : tf.scalar(1)
+  const m = tf.add(tf.mul(args.m, beta1), tf.mul(args.g, tf.mul(clip, 1 - beta1)))
+  const squared = tf.mul(tf.square(args.g), tf.mul(tf.square(clip), 1 - beta2))
+  const v = tf.add(tf.mul(args.v, beta2), squared)
+  // rate / correction1 * m / (sqrt(v) / correction2 + epsilon)
+  const denominator = tf.add(tf.sqrt(v), tf.mul(args.correction2, epsilon))
+  const factor = tf.div(tf.mul(args.rate, args.correction2), args.correction1)
+  const step = tf.div(tf.mul(m, factor), denominator)
+  if (weightDecay === 0) return { p: tf.sub(args.p, step), m, v, norm }
+  const shrink = tf.sub(1, tf.mul(args.decayed, tf.mul(args.rate, weightDecay)))
+  return { p: tf.sub(tf.mul(args.p, shrink), step), m, v, norm }
 }

@@ -2,7 +2,7 @@
 
 import type { HostBatch } from '../tensor/host-tensor.ts'
 import type { Tensor, TensorMap } from '../tensor/tf.ts'
-import type { LabelScores } from './forward.ts'
+import type { LabelScores } from './token-scores.ts'
 
 /**
  * Loss of a micro-batch as its share of the update's loss: shares add up to the loss of the accumulated batch.

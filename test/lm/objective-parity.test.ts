@@ -4,14 +4,13 @@ import { jit } from '../../lm/tensor/jit.ts'
 import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
 import { type Tensor, type TensorMap, tf } from '../../lm/tensor/tf.ts'
 import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
-import type { LabelScores } from '../../lm/training/forward.ts'
 import type { Objective } from '../../lm/training/objective.ts'
 import { policyGradient } from '../../lm/training/objectives/policy-gradient.ts'
 import { preference } from '../../lm/training/objectives/preference.ts'
 import type { Divergence, PairLoss } from '../../lm/training/objectives/preference-losses.ts'
 import { supervised } from '../../lm/training/objectives/supervised.ts'
 import { reinforce, rewardWeighted } from '../../lm/training/objectives/weighted-likelihood.ts'
-import { tokenScores } from '../../lm/training/token-scores.ts'
+import { type LabelScores, labelScores } from '../../lm/training/token-scores.ts'
 import type { Sample } from '../../stages/grpo/samples.ts'
 import { type LossType, type PolicyTaskSettings, policyBatch, tokenLossOf } from '../../stages/grpo/task.ts'
 import { largestDifference, readReference } from './reference.ts'
@@ -134,7 +133,7 @@ const identity = (size: number) =>
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
 
 /** What a model would say of labels whose log-probabilities are given: nothing else is known of them. */
-function labelScores(logps: Tensor): LabelScores {
+function fromLogps(logps: Tensor): LabelScores {
   const none = () => tf.zerosLike(logps)
   return { logps, correct: none(), entropy: none(), logSumSquares: none, meanScore: none }
 }
@@ -149,7 +148,7 @@ function evaluate(
   const metrics: TensorMap = {}
   const run = jit(({ logps, ...arrays }: TensorMap) => {
     const { value, grad } = tf.valueAndGrad((logps: Tensor) => {
-      const outcome = objective({ ...labelScores(logps), ...known }, arrays)
+      const outcome = objective({ ...fromLogps(logps), ...known }, arrays)
       for (const [name, tensor] of Object.entries(outcome.metrics)) metrics[name] = tf.keep(tensor)
       return outcome.loss as tf.Scalar
     })(logps!)
@@ -329,8 +328,11 @@ describe('supervised fine-tuning', () => {
       'int32',
     )
 
+  /** Scores as hidden states of the identity. */
+  const ofScores = (x: Tensor, y: Tensor) => labelScores(x, tf.eye(x.shape[1]!), y)
+
   it('token log-probabilities, with scores raised by 80', () => {
-    const run = jit(({ x, y }: { x: Tensor; y: Tensor }) => ({ logps: tokenScores(x, y).logps }))
+    const run = jit(({ x, y }: { x: Tensor; y: Tensor }) => ({ logps: ofScores(x, y).logps }))
     const ours = Array.from(run({ x: scores(), y: targets() }).logps.dataSync())
     expect(largestDifference(ours, token_logps.flat())).toBeLessThan(1e-5)
   })
@@ -341,8 +343,7 @@ describe('supervised fine-tuning', () => {
     const shares = tf.tensor1d(learned.map((each) => each / total))
     const run = jit(({ x, y, shares }: { x: Tensor; y: Tensor; shares: Tensor }) => {
       const { value, grad } = tf.valueAndGrad((x: Tensor) => {
-        const tokens = tokenScores(x, y)
-        const { loss } = supervised({ ...labelScores(tokens.logps), ...tokens }, { shares, counts: shares })
+        const { loss } = supervised(ofScores(x, y), { shares, counts: shares })
         return loss as tf.Scalar
       })(x)
       return { loss: value as Tensor, gradient: grad }

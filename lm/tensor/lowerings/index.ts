@@ -9,6 +9,7 @@ import { indexing } from './indexing.ts'
 import { type KernelAttributes, type Lowerings, NoLowering } from './lowering.ts'
 import { products } from './matmul.ts'
 import { reductions } from './reduction.ts'
+import { rotations } from './rotation.ts'
 import { scattering } from './scattering.ts'
 import { shaping } from './shaping.ts'
 import { slicing } from './slicing.ts'
@@ -23,6 +24,7 @@ export const lowerings: Lowerings = {
   ...products,
   ...fusedProducts,
   ...indexing,
+  ...rotations,
   ...scattering,
 }
 

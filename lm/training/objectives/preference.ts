@@ -4,8 +4,8 @@
  */
 import { stopGradient } from '../../tensor/stop-gradient.ts'
 import { type Tensor, tf } from '../../tensor/tf.ts'
-import type { LabelScores } from '../forward.ts'
 import type { Objective } from '../objective.ts'
+import type { LabelScores } from '../token-scores.ts'
 import {
   logRatios,
   type PairLoss,

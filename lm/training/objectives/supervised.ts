@@ -5,8 +5,8 @@ import type { BatchLayout } from '../../batches/token-batch.ts'
 import type { HostBatch } from '../../tensor/host-tensor.ts'
 import { stopGradient } from '../../tensor/stop-gradient.ts'
 import { type TensorMap, tf } from '../../tensor/tf.ts'
-import type { LabelScores } from '../forward.ts'
 import type { Objective } from '../objective.ts'
+import type { LabelScores } from '../token-scores.ts'
 
 /**
  * `batch.shares` [slots]: each token's weight divided by the accumulated batch's total weight; `batch.counts`
