@@ -60,6 +60,8 @@ export interface StageContext<I, O, P> {
   progress(progress: Progress): void
   log(message: string): void
   warn(message: string): void
+  /** `say` is called once the stage has ended, well or badly, and what it returns is logged. */
+  atEnd(say: () => string | undefined): void
 }
 
 type ParamName<P extends TObject> = string & keyof Static<P>

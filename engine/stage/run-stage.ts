@@ -20,12 +20,21 @@ export async function runStage(
   const exports = (await import(/* @vite-ignore */ pathToFileURL(bundle).href)) as {
     default: { run(context: AnyContext): Promise<void> }
   }
+  const closing: (() => string | undefined)[] = []
   const context = {
     ...task,
     signal,
     progress: (progress) => listener.onProgress(progress),
     log: (message) => listener.onLog('info', message),
     warn: (message) => listener.onLog('warning', message),
+    atEnd: (say) => closing.push(say),
   } as AnyContext
-  await exports.default.run(context)
+  try {
+    await exports.default.run(context)
+  } finally {
+    for (const say of closing) {
+      const message = say()
+      if (message !== undefined) listener.onLog('info', message)
+    }
+  }
 }

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { ProgressThrottle } from './progress-throttle.ts'
 import { runStage } from './run-stage.ts'
 import { forgetMemoryTuning } from './worker-memory.ts'
-import { carry, type FromWorker, type ToWorker } from './worker-protocol.ts'
+import { carry, type FromWorker, type LogLevel, type ToWorker } from './worker-protocol.ts'
 
 const engine = process.ppid
 const cancelled = new AbortController()
@@ -70,10 +70,22 @@ async function run(message: ToWorker & { type: 'run' }): Promise<void> {
   try {
     await runStage(message.bundle, message.task, cancelled.signal, {
       onProgress: (latest) => progress.push(latest),
-      onLog: (level, text) => send({ type: 'log', level, message: text }),
+      onLog: log,
     })
+    log('info', peakMemory())
     end({ type: 'finished' })
   } catch (error) {
+    log('info', peakMemory())
     end({ type: 'failed', error: carry(error) })
   }
+}
+
+function log(level: LogLevel, message: string): void {
+  send({ type: 'log', level, message })
+}
+
+/** Of this process, in which the stage ran alone. */
+function peakMemory(): string {
+  const mebibytes = process.resourceUsage().maxRSS / 1024
+  return `peak memory ${mebibytes < 1024 ? `${mebibytes.toFixed(0)} MB` : `${(mebibytes / 1024).toFixed(1)} GB`}`
 }

@@ -92,14 +92,17 @@ export async function continuationLogps(
     })
     const run =
       compiled.get(batch.length) ??
-      jit((tensors: TensorMap) => ({
-        // [slots, tokens]
-        logps: tf.gather(
-          tf.logSoftmax(vocabularyScores(parameters, tensors, batch.length)),
-          tensors.tokens as tf.Tensor1D,
-          1,
-        ),
-      }))
+      jit(
+        (tensors: TensorMap) => ({
+          // [slots, tokens]
+          logps: tf.gather(
+            tf.logSoftmax(vocabularyScores(parameters, tensors, batch.length)),
+            tensors.tokens as tf.Tensor1D,
+            1,
+          ),
+        }),
+        { name: 'choices' },
+      )
     compiled.set(batch.length, run)
     const tensors = upload(arrays)
     const results = run(tensors)

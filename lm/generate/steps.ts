@@ -146,7 +146,7 @@ export class DecodingSteps {
   }
 
   #compile(key: string, fn: (args: TensorMap) => TensorMap): Jitted<TensorMap, TensorMap> {
-    const known = this.#compiled.get(key) ?? jit(fn)
+    const known = this.#compiled.get(key) ?? jit(fn, { name: key.split(' ')[0]! })
     this.#compiled.set(key, known)
     return known
   }

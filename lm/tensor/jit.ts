@@ -3,6 +3,7 @@
  * any other backend, and inside another traced function or a gradient, the function simply runs, its intermediate
  * tensors disposed.
  */
+import { recordCompilation } from './compilations.ts'
 import type { ElementType } from './dtype.ts'
 import { Graph, type Value } from './graph.ts'
 import { currentOnnxBackend, type OnnxBackend } from './onnx-backend.ts'
@@ -27,29 +28,44 @@ export interface Jitted<Arguments extends TensorMap, Results extends TensorMap> 
   dispose(): void
 }
 
+export interface JitOptions<Arguments extends TensorMap> {
+  /** What the record of compilations calls it. */
+  readonly name?: string
+  /**
+   * Arguments whose tensors a call takes over: once it has returned they are disposed, and their memory serves what is
+   * computed next. It is never written to while the call runs. A call that throws leaves them alone.
+   */
+  readonly donate?: readonly (keyof Arguments & string)[]
+}
+
 /**
  * Compiles `fn` for each combination of argument shapes on its first call. Tensors that `fn` closes over are read
  * anew at each call and must outlive it; values computed from JavaScript numbers, random ones among them, are
  * constants of the trace. The results are fresh tensors that the caller disposes.
- * @throws if `fn` reads a tensor's numbers or assigns a variable while it is traced, or calls a kernel without a
- * lowering
+ * @throws LmFailure `untraceable` if `fn` reads a tensor's numbers or assigns a variable while it is traced, or calls a
+ * kernel without a lowering
  */
 export function jit<Arguments extends TensorMap, Results extends TensorMap>(
   fn: (args: Arguments) => Results,
+  { name = 'a function', donate = [] }: JitOptions<Arguments> = {},
 ): Jitted<Arguments, Results> {
   const compiled = new Map<string, Compiled>()
-  const call = (args: Arguments): Results => {
+  const execute = (args: Arguments): Results => {
     const backend = currentOnnxBackend()
     if (backend === undefined || backend.isTracing || tf.engine().isTapeOn()) return runAsItIs(fn, args)
-    const key = Object.entries(args)
-      .map(([name, tensor]) => `${name}:${tensor.dtype}[${tensor.shape}]`)
-      .join(' ')
+    const shapes = Object.entries(args).map(([name, { dtype, shape }]) => `${name} ${dtype}[${shape}]`)
+    const key = shapes.join(' ')
     let program = compiled.get(key)
     if (program === undefined) {
-      program = compile(backend, fn, args)
+      program = compile(backend, fn, args, (costs) => recordCompilation(name, shapes, costs))
       compiled.set(key, program)
     }
     return run(backend, program, args) as Results
+  }
+  const call = (args: Arguments): Results => {
+    const results = execute(args)
+    tf.dispose(donate.map((name) => args[name]!))
+    return results
   }
   const dispose = () => {
     for (const { session } of compiled.values()) session.dispose()
@@ -80,7 +96,9 @@ function compile<Arguments extends TensorMap>(
   backend: OnnxBackend,
   fn: (args: Arguments) => TensorMap,
   args: Arguments,
+  record: (costs: { operators: number; tracingMs: number; buildingMs: number }) => void,
 ): Compiled {
+  const begun = performance.now()
   const graph = new Graph(backend.provider)
   // By the object itself: assigning to a variable gives it another buffer, and tensors that share one part ways.
   const captured = new Map<tf.TensorInfo, Value>()
@@ -115,8 +133,12 @@ function compile<Arguments extends TensorMap>(
   }))
   const { provider } = backend
   const onDevice = outputs.filter((output) => staysOnDevice(provider, output)).map(({ name }) => name)
+  const traced = performance.now()
+  const session = new Session(encoded.bytes, { provider, spinning: provider === 'cpu', onDevice })
+  const built = performance.now()
+  record({ operators: encoded.nodeCount, tracingMs: traced - begun, buildingMs: built - traced })
   return {
-    session: new Session(encoded.bytes, { provider, spinning: provider === 'cpu', onDevice }),
+    session,
     parameters: Object.keys(args).filter((name) => used.has(`argument_${name}`)),
     captured: [...captured].flatMap(([info, { name }]) => (used.has(name!) ? [{ name: name!, info }] : [])),
     results: outputs,

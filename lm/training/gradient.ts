@@ -97,36 +97,42 @@ export class CompiledGradient {
 
   private compile(sequences: number): Jitted<TensorMap, TensorMap> {
     const { layout } = this.settings
-    return jit(({ p, accumulated, ...batch }: TensorMap) => {
-      const parts = layout.split(p!)
-      const metrics: TensorMap = {}
-      const lossOf = (...values: Tensor[]) => {
-        const trained = Object.fromEntries(layout.names.map((name, index) => [name, values[index]!]))
-        const outcome = this.outcomeOf(trained, batch, sequences)
-        // `valueAndGrads` disposes whatever it does not return.
-        for (const [name, tensor] of Object.entries(outcome.metrics))
-          metrics[metricPrefix + name] = tf.keep(tensor)
-        return outcome.loss as tf.Scalar
-      }
-      const inputs = layout.names.map((name) => parts[name]!)
-      const { value, grads } = tf.valueAndGrads(lossOf)(inputs)
-      const flat = tf.concat(grads.map((gradient) => tf.reshape(gradient, [-1])))
-      const results: TensorMap = { loss: value, g: tf.add(accumulated!, flat) }
-      for (const [name, kept] of Object.entries(metrics)) {
-        results[name] = tf.clone(kept)
-        kept.dispose()
-      }
-      return results
-    })
+    return jit(
+      ({ p, accumulated, ...batch }: TensorMap) => {
+        const parts = layout.split(p!)
+        const metrics: TensorMap = {}
+        const lossOf = (...values: Tensor[]) => {
+          const trained = Object.fromEntries(layout.names.map((name, index) => [name, values[index]!]))
+          const outcome = this.outcomeOf(trained, batch, sequences)
+          // `valueAndGrads` disposes whatever it does not return.
+          for (const [name, tensor] of Object.entries(outcome.metrics))
+            metrics[metricPrefix + name] = tf.keep(tensor)
+          return outcome.loss as tf.Scalar
+        }
+        const inputs = layout.names.map((name) => parts[name]!)
+        const { value, grads } = tf.valueAndGrads(lossOf)(inputs)
+        const flat = tf.concat(grads.map((gradient) => tf.reshape(gradient, [-1])))
+        const results: TensorMap = { loss: value, g: tf.add(accumulated!, flat) }
+        for (const [name, kept] of Object.entries(metrics)) {
+          results[name] = tf.clone(kept)
+          kept.dispose()
+        }
+        return results
+      },
+      { name: 'gradient' },
+    )
   }
 
   private compileValue(sequences: number): Jitted<TensorMap, TensorMap> {
     const { layout } = this.settings
-    return jit(({ p, ...batch }: TensorMap) => {
-      const { loss, metrics } = this.outcomeOf(layout.split(p!), batch, sequences)
-      const named = Object.entries(metrics).map(([name, tensor]) => [metricPrefix + name, tensor])
-      return { loss, ...Object.fromEntries(named) } as TensorMap
-    })
+    return jit(
+      ({ p, ...batch }: TensorMap) => {
+        const { loss, metrics } = this.outcomeOf(layout.split(p!), batch, sequences)
+        const named = Object.entries(metrics).map(([name, tensor]) => [metricPrefix + name, tensor])
+        return { loss, ...Object.fromEntries(named) } as TensorMap
+      },
+      { name: 'loss' },
+    )
   }
 }
 

@@ -54,7 +54,7 @@ export class Learner {
   constructor(settings: LearnerSettings, start: LearnerState) {
     this.settings = settings
     this.gradient = new CompiledGradient(settings)
-    this.optimize = jit((args: AdamWArguments) => adamWUpdate(settings.optimizer, args))
+    this.optimize = jit((args: AdamWArguments) => adamWUpdate(settings.optimizer, args), { name: 'update' })
     // Tensors may hold on to the array that they are made of.
     this.p = tf.tensor1d(start.parameters.slice())
     this.m = tf.tensor1d(start.firstMoment.slice())

@@ -67,9 +67,12 @@ export class SequenceScorer {
   }
 
   #compile(rows: number): Jitted<TensorMap, TensorMap> {
-    return jit((batch: TensorMap) => ({
-      logps: scoreLabels(this.#parameters, batch, rows, this.#temperature).logps,
-    }))
+    return jit(
+      (batch: TensorMap) => ({
+        logps: scoreLabels(this.#parameters, batch, rows, this.#temperature).logps,
+      }),
+      { name: 'scores' },
+    )
   }
 }
 

@@ -3,8 +3,8 @@ import { type ContextOf, StageFailure } from 'flow/stage'
 import { likelihoodOf, perplexityMetrics, slidingWindows } from '../../lm/evaluation/perplexity.ts'
 import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { startDevice } from '../../lm/tensor/device.ts'
 import { SequenceScorer } from '../../lm/training/score-sequences.ts'
+import { openDevice } from '../device/open-device.ts'
 import type stage from './index.ts'
 import { readTexts } from './texts.ts'
 
@@ -14,8 +14,7 @@ export async function measurePerplexity({
   params,
   ...context
 }: ContextOf<typeof stage>): Promise<void> {
-  const device = await startDevice(context.device, context.threads)
-  context.log(`device ${device.name}: ${device.reason}`)
+  await openDevice(context)
   const model = loadModel(inputs.model)
   if (model.remark !== undefined) context.log(model.remark)
   const { maxPositions } = model.config

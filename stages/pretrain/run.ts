@@ -5,12 +5,12 @@ import { tokenBatch } from '../../lm/batches/token-batch.ts'
 import { writeModel } from '../../lm/checkpoint/write-model.ts'
 import { decoderConfig } from '../../lm/model/config.ts'
 import { initialWeights } from '../../lm/model/initialise.ts'
-import { startDevice } from '../../lm/tensor/device.ts'
 import { jsonLines } from '../../lm/text/json-lines.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
 import { supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
 import { ParameterLayout } from '../../lm/training/trainable.ts'
 import { type TrainingTask, train } from '../../lm/training/trainer.ts'
+import { openDevice } from '../device/open-device.ts'
 import { architecture } from './architecture.ts'
 import type stage from './index.ts'
 import { readTexts } from './texts.ts'
@@ -30,8 +30,7 @@ export async function pretrain({
       hint: 'hidden_size / heads must be an even whole number, and kv_heads must divide heads',
     })
   }
-  const device = await startDevice(context.device, context.threads)
-  context.log(`device ${device.name}: ${device.reason}`)
+  await openDevice(context)
   const tokenizer = loadTokenizer(inputs.tokenizer)
   const fields = architecture(params, tokenizer.vocabularySize)
   const config = decoderConfig(fields, 'config.json')

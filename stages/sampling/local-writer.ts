@@ -4,10 +4,10 @@ import { type Generated, Generator } from '../../lm/generate/generate.ts'
 import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { startDevice } from '../../lm/tensor/device.ts'
 import { encodePrompt } from '../../lm/text/conversation.ts'
 import { promptMessages } from '../../lm/text/messages.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
+import { openDevice } from '../device/open-device.ts'
 import type { ChoiceRequest, Writer, WriterContext, Written } from './writer.ts'
 
 type LocallyWritten = Written & Generated
@@ -26,8 +26,7 @@ export async function openWriter(
   inputs: { readonly model: string; readonly adapter: string | undefined },
   context: WriterContext,
 ): Promise<LocalWriter> {
-  const device = await startDevice(context.device, context.threads)
-  context.log(`device ${device.name}: ${device.reason}`)
+  await openDevice(context)
   const model = loadModel(inputs.model)
   if (model.remark !== undefined) context.log(model.remark)
   const parameters: DecoderParameters =

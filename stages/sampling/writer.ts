@@ -2,6 +2,7 @@
 import type { Progress } from 'flow/stage'
 import type { GenerationHooks } from '../../lm/generate/generate.ts'
 import type { Prompt } from '../../lm/text/messages.ts'
+import type { DeviceContext } from '../device/open-device.ts'
 
 /** The parameters of `samplingParams`, as a stage receives them. */
 export interface SamplingParams {
@@ -37,11 +38,7 @@ export interface WriteOptions {
   readonly alternatives?: number
 }
 
-export interface WriterContext {
-  readonly device: string
-  readonly threads: number
-  log(message: string): void
-}
+export type WriterContext = DeviceContext
 
 /** An answer's text up to a place where one of several choices follows, each given by all its spellings. */
 export interface ChoiceRequest {

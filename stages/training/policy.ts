@@ -5,7 +5,6 @@ import type { Sequence } from '../../lm/batches/sequence.ts'
 import { type LoadedAdapter, loadAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel, type Model } from '../../lm/model/model.ts'
-import { startDevice } from '../../lm/tensor/device.ts'
 import { tf } from '../../lm/tensor/tf.ts'
 import { jsonLines } from '../../lm/text/json-lines.ts'
 import { truncateCompletion } from '../../lm/text/truncate.ts'
@@ -18,6 +17,7 @@ import {
   trainAdapter,
 } from '../../lm/training/train-adapter.ts'
 import type { TrainerSettings, TrainingTask } from '../../lm/training/trainer.ts'
+import { openDevice } from '../device/open-device.ts'
 import { type LoraParams, loraSettings } from './lora.ts'
 
 /** The parameters of `trainingParams`, as a stage receives them. */
@@ -59,8 +59,7 @@ export async function loadPolicy(
   params: TrainingParams,
   context: TrainingContext,
 ): Promise<Policy> {
-  const device = await startDevice(context.device, context.threads)
-  context.log(`device ${device.name}: ${device.reason}`)
+  await openDevice(context)
   const model = loadModel(inputs.model)
   if (model.remark !== undefined) context.log(model.remark)
   const given = inputs.adapter === undefined ? undefined : loadAdapter(inputs.adapter, model.config)

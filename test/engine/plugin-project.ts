@@ -39,7 +39,10 @@ export class PluginProject {
       checkpoint: this.at('checkpoint'),
       signal: new AbortController().signal,
       onProgress: (progress) => recorded.progress.push(progress),
-      onLog: (level, message) => recorded.logs.push(`${level}: ${message}`),
+      onLog: (level, message) => {
+        // The worker's word, not the stage's.
+        if (!message.startsWith('peak memory')) recorded.logs.push(`${level}: ${message}`)
+      },
       ...options,
     })
     return recorded

@@ -72,6 +72,7 @@ export async function runStage(
   if (!validate(filled)) throw new Error(`parameters: ${JSON.stringify(validate.errors)}`)
   const logs: string[] = []
   const warnings: string[] = []
+  const closing: (() => string | undefined)[] = []
   await stage.run({
     inputs: { ...Object.fromEntries(many.map(([port]) => [port, {}])), ...inputs },
     outputs,
@@ -83,7 +84,9 @@ export async function runStage(
     progress: (progress: Progress) => course.progress?.(progress),
     log: (message: string) => logs.push(message),
     warn: (message: string) => warnings.push(message),
+    atEnd: (say: () => string | undefined) => closing.push(say),
   })
+  for (const message of closing.map((say) => say())) if (message !== undefined) logs.push(message)
   const text = (port: string) => readFileSync(outputs[port]!, 'utf8')
   return {
     outputs,

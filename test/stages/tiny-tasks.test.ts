@@ -39,6 +39,7 @@ async function generate(name: string, settings = SETTINGS): Promise<typeof data>
     progress() {},
     log() {},
     warn() {},
+    atEnd() {},
   })
   const texts = await Promise.all(PORTS.map((port) => readFile(file(port), 'utf8')))
   return Object.fromEntries(PORTS.map((port, i) => [port, texts[i]])) as typeof data

@@ -41,6 +41,7 @@ async function train(name: string): Promise<Record<string, number>> {
     progress() {},
     log() {},
     warn() {},
+    atEnd() {},
   })
   return JSON.parse(await readFile(join(output, 'tokenizer.json'), 'utf8')).model.vocab
 }

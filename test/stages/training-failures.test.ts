@@ -146,6 +146,7 @@ describe('settings', () => {
       progress() {},
       log() {},
       warn() {},
+      atEnd() {},
     })
     expect(await failureOf(run)).toMatchObject({
       code: 'unknown-device',

@@ -81,6 +81,51 @@ describe('jit', () => {
     expect(inner.traces).toBe(0)
   })
 
+  it('takes over the arguments that it is told are donated, once it has returned', () => {
+    const fn = jit(({ x, y }: { x: tf.Tensor; y: tf.Tensor }) => ({ x, sum: tf.add(x, y) }), {
+      donate: ['x'],
+    })
+    const x = tf.tensor1d([1, 2])
+    const shared = tf.reshape(x, [2])
+    const y = tf.tensor1d([10, 20])
+    const out = fn({ x, y })
+    expect([x.isDisposed, y.isDisposed]).toEqual([true, false])
+    expect([out.x, out.sum, shared, y].map(numbers)).toEqual([
+      [1, 2],
+      [11, 22],
+      [1, 2],
+      [10, 20],
+    ])
+    expect(() => fn({ x, y })).toThrow(/reads a tensor of shape \[2\] that has been disposed/)
+    expect(y.isDisposed).toBe(false)
+  })
+
+  it('gives what was donated to the next call that needs its size, never to the one that reads it', () => {
+    const next = jit(({ x }: { x: tf.Tensor }) => ({ x: tf.add(tf.reverse(x), x) }), { donate: ['x'] })
+    const start = [1, 2, 3, 4, 5]
+    let x: tf.Tensor = tf.tensor1d(start)
+    let expected = start
+    for (let step = 0; step < 12; step++) {
+      x = next({ x }).x
+      expected = expected.map((value, index) => value + expected[expected.length - 1 - index]!)
+      expect(numbers(x)).toEqual(expected)
+    }
+  })
+
+  it('donates on another backend and inside another traced function, too', async () => {
+    const inner = jit(({ x }: { x: tf.Tensor }) => ({ y: tf.square(x) }), { donate: ['x'] })
+    const outer = jit(({ x }: { x: tf.Tensor }) => ({ z: tf.neg(inner({ x: tf.add(x, 1) }).y) }))
+    expect(numbers(outer({ x: tf.tensor1d([2]) }).z)).toEqual([-9])
+    await tf.setBackend('cpu')
+    try {
+      const x = tf.tensor1d([3])
+      expect(numbers(inner({ x }).y)).toEqual([9])
+      expect(x.isDisposed).toBe(true)
+    } finally {
+      await tf.setBackend('onnx')
+    }
+  })
+
   it('is differentiated like any function', () => {
     const square = jit(({ x }: { x: tf.Tensor }) => ({ y: tf.square(x) }))
     const gradient = tf.grad((x: tf.Tensor) => tf.sum(square({ x }).y))

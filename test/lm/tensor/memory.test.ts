@@ -50,6 +50,27 @@ describe('nothing is left behind', () => {
     step.dispose()
   })
 
+  it('by 200 training steps whose arguments are donated', () => {
+    const step = jit(
+      ({ w, x }: { w: Tensor; x: Tensor }) => {
+        const { value, grad } = tf.valueAndGrad((w: Tensor) => lossOf(w, x))(w)
+        return { w: tf.sub(w, tf.mul(grad, 0.1)), loss: value }
+      },
+      { donate: ['w', 'x'] },
+    )
+    const batch = () => tf.randomNormal([3, 4], 0, 1, 'float32', 2)
+    let w: Tensor = tf.randomNormal([4, 4], 0, 1, 'float32', 1)
+    const losses: number[] = []
+    expectSteady(200, () => {
+      const next = step({ w, x: batch() })
+      losses.push(next.loss.dataSync()[0]!)
+      next.loss.dispose()
+      w = next.w
+    })
+    expect(losses.at(-1)!).toBeLessThan(losses[0]!)
+    step.dispose()
+  })
+
   it('by tracing for one shape after the other', () => {
     const fn = jit(({ x }: { x: Tensor }) => ({ y: tf.keep(tf.grad((x) => tf.sum(tf.square(x)))(x)) }))
     expectSteady(10, (index) => {
