@@ -13,6 +13,7 @@ import { rotations } from './rotation.ts'
 import { scattering } from './scattering.ts'
 import { shaping } from './shaping.ts'
 import { slicing } from './slicing.ts'
+import { webgpu } from './webgpu.ts'
 
 export const lowerings: Lowerings = {
   ...elementwise,
@@ -43,7 +44,7 @@ export function lower(
   inputs: Readonly<Record<string, Value>>,
   attributes: KernelAttributes,
 ): Value | Value[] {
-  const lowering = lowerings[kernel]
+  const lowering = (graph.provider === 'webgpu' ? webgpu[kernel] : undefined) ?? lowerings[kernel]
   if (lowering === undefined) throw new NoLowering(`the TensorFlow.js kernel \`${kernel}\` has no lowering`)
   try {
     if (numeric.has(kernel) && Object.values(inputs).some(({ dtype }) => dtype === 'bool')) {

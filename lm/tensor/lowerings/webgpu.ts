@@ -1,0 +1,184 @@
+/**
+ * @file What is lowered otherwise for ONNX Runtime's WebGPU provider: operators that it has for some types only or not
+ * at all, and functions that the shading language computes too roughly. All else is lowered as for the CPU.
+ */
+import { broadcastShape, type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
+import type { Graph, Value } from '../graph.ts'
+import { tf } from '../tf.ts'
+import { cast } from './cast.ts'
+import { elementwise } from './elementwise.ts'
+import { functions } from './functions.ts'
+import { indexing } from './indexing.ts'
+import type { Lowering, Lowerings } from './lowering.ts'
+import { list } from './lowering.ts'
+import { products } from './matmul.ts'
+import { shaping } from './shaping.ts'
+import { slicing } from './slicing.ts'
+import { webgpuFunctions } from './webgpu-functions.ts'
+
+/** For kernels that move or compare elements: bool ones as int32, for which there are operators. */
+function withoutBool(lowering: Lowering): Lowering {
+  return (graph, inputs, attributes) => {
+    const values = Object.entries(inputs)
+    if (!values.some(([, { dtype }]) => dtype === 'bool')) return lowering(graph, inputs, attributes)
+    const integers = values.map(([name, x]) => [name, x.dtype === 'bool' ? cast(graph, x, 'int32') : x])
+    const results = lowering(graph, Object.fromEntries(integers), attributes)
+    return Array.isArray(results)
+      ? results.map((result) => cast(graph, result, 'bool'))
+      : cast(graph, results, 'bool')
+  }
+}
+
+/** Slice takes float32 alone: whole numbers are gathered, axis by axis. */
+const slice: Lowering = (graph, { x }, attributes) => {
+  if (x!.dtype === 'float32') return slicing.Slice!(graph, { x: x! }, attributes)
+  const asTensor = { shape: [...x!.shape], rank: x!.shape.length } as unknown as tf.Tensor
+  const [starts = [], sizes = []] = tf.slice_util.parseSliceParams(
+    asTensor,
+    attributes.begin,
+    attributes.size,
+  )
+  if (sizeOf(sizes) === 0) return graph.uniform(0, sizes, x!.dtype)
+  return sizes.reduce((sliced, size, axis) => {
+    if (size === sliced.shape[axis]) return sliced
+    const places = Int32Array.from({ length: size }, (_, index) => starts[axis]! + index)
+    const shape = sliced.shape.with(axis, size)
+    const inputs = [sliced, graph.constant(places, [size], 'int32')]
+    return graph.op('Gather', inputs, { axis }, shape, sliced.dtype)
+  }, x!)
+}
+
+/** Calls of operators over whole numbers of one shape. */
+function integers(graph: Graph, shape: readonly number[]) {
+  return {
+    op: (type: string, ...inputs: Value[]) => graph.op(type, inputs, {}, shape, 'int32'),
+    test: (type: string, ...inputs: Value[]) => graph.op(type, inputs, {}, shape, 'bool'),
+    zero: graph.scalar(0, 'int32'),
+  }
+}
+
+/** For int32 `integer`; the CPU's lowering for all else. */
+function forIntegers(kernel: Lowering, integer: (graph: Graph, x: Value) => Value): Lowering {
+  return (graph, inputs, attributes) =>
+    inputs.x!.dtype === 'int32' ? integer(graph, inputs.x!) : kernel(graph, inputs, attributes)
+}
+
+/** -1, 0 or 1; a NaN stays one. */
+function signOf(graph: Graph, x: Value): Value {
+  const { shape, dtype } = x
+  const [zero, one, minusOne] = [0, 1, -1].map((value) => graph.scalar(value, dtype as ElementType))
+  const test = (type: string) => graph.op(type, [x, zero!], {}, shape, 'bool')
+  const rest = graph.op('Where', [test('Less'), minusOne!, x], {}, shape, dtype)
+  return graph.op('Where', [test('Greater'), one!, rest], {}, shape, dtype)
+}
+
+/** The quotient rounded down; int32 divides towards 0. Divided by 0 it is 0. */
+const floorDiv: Lowering = (graph, { a, b }, attributes) => {
+  if (a!.dtype === 'float32') return elementwise.FloorDiv!(graph, { a: a!, b: b! }, attributes)
+  const shape = broadcastShape(a!.shape, b!.shape)
+  const { op, test, zero } = integers(graph, shape)
+  const byZero = test('Equal', graph.expand(b!, shape), zero)
+  const divisor = op('Where', byZero, graph.scalar(1, 'int32'), b!)
+  const quotient = op('Div', a!, divisor)
+  const rest = op('Sub', a!, op('Mul', quotient, divisor))
+  // A rest of the other sign than the divisor's: the product of their signs is negative.
+  const signs = op('Mul', signOf(graph, rest), signOf(graph, divisor))
+  const below = op('Sub', quotient, graph.scalar(1, 'int32'))
+  return op('Where', byZero, zero, op('Where', test('Less', signs, zero), below, quotient))
+}
+
+/** Whole numbers, which MatMul does not take: the products, summed. [.., m, k, 1] * [.., 1, k, n] */
+function integerProduct(graph: Graph, left: Value, right: Value): Value {
+  const [rows, inner, columns] = [left.shape.at(-2)!, left.shape.at(-1)!, right.shape.at(-1)!]
+  const [before, after] = [left.shape.slice(0, -2), right.shape.slice(0, -2)]
+  const batch = broadcastShape(before, after)
+  const factors = [
+    graph.reshape(left, [...before, rows, inner, 1]),
+    graph.reshape(right, [...after, 1, inner, columns]),
+  ]
+  const terms = graph.op('Mul', factors, {}, [...batch, rows, inner, columns], left.dtype)
+  const axis = graph.integers([batch.length + 1])
+  return graph.op('ReduceSum', [terms, axis], { keepdims: 0 }, [...batch, rows, columns], left.dtype)
+}
+
+const product: Lowering = (graph, { a, b }, attributes) => {
+  const turned = (x: Value, turn: boolean) => {
+    if (!turn) return x
+    const perm = x.shape.map((_, axis) => axis)
+    perm.push(...perm.splice(-2).reverse())
+    return shaping.Transpose!(graph, { x }, { perm }) as Value
+  }
+  const [left, right] = [turned(a!, attributes.transposeA), turned(b!, attributes.transposeB)]
+  const batch = broadcastShape(left.shape.slice(0, -2), right.shape.slice(0, -2))
+  // The provider's product over no elements ends the process.
+  if (left.shape.at(-1) === 0)
+    return graph.uniform(0, [...batch, left.shape.at(-2)!, right.shape.at(-1)!], left.dtype)
+  if (left.dtype !== 'float32') return integerProduct(graph, left, right)
+  return products.BatchMatMul!(graph, { a: a!, b: b! }, attributes)
+}
+
+/** The smallest index of an element that equals the extreme; ArgMax itself gives int64, which nothing else takes. */
+function argument(extreme: 'ReduceMax' | 'ReduceMin'): Lowering {
+  return (graph, { x }, { axis }) => {
+    const at = positiveAxis(axis, x!.shape.length)
+    const size = x!.shape[at]!
+    const attributes = { axes: [at], keepdims: 1 }
+    const found = graph.op(extreme, [x!], attributes, x!.shape.with(at, 1), x!.dtype)
+    const equal = graph.op('Equal', [x!, found], {}, x!.shape, 'bool')
+    const line = x!.shape.map((_, index) => (index === at ? size : 1))
+    const places = graph.constant(
+      Int32Array.from({ length: size }, (_, index) => index),
+      line,
+      'int32',
+    )
+    const candidates = graph.op('Where', [equal, places, graph.scalar(size, 'int32')], {}, x!.shape, 'int32')
+    const shape = x!.shape.filter((_, index) => index !== at)
+    return graph.op('ReduceMin', [candidates], { axes: [at], keepdims: 0 }, shape, 'int32')
+  }
+}
+
+const oneHot: Lowering = (graph, { indices }, { depth, onValue, offValue, dtype }) => {
+  const shape = [...indices!.shape, depth]
+  const places = graph.constant(
+    Int32Array.from({ length: depth }, (_, index) => index),
+    [depth],
+    'int32',
+  )
+  const column = graph.reshape(indices!, [...indices!.shape, 1])
+  const equal = graph.op('Equal', [column, places], {}, shape, 'bool')
+  const values = [onValue, offValue].map((value) => graph.scalar(value, 'float32'))
+  const hot = graph.op('Where', [equal, ...values], {}, shape, 'float32')
+  return dtype === 'float32' ? hot : { ...cast(graph, hot, dtype), castOf: hot }
+}
+
+const movingKernels = ['Concat', 'Pack', 'Unpack', 'SplitV', 'Transpose', 'PadV2', 'Tile'] as const
+
+export const webgpu: Lowerings = {
+  ...Object.fromEntries(movingKernels.map((kernel) => [kernel, withoutBool(shaping[kernel]!)])),
+  GatherV2: withoutBool(indexing.GatherV2!),
+  Slice: withoutBool(slice),
+  Equal: withoutBool(elementwise.Equal!),
+  NotEqual: withoutBool(elementwise.NotEqual!),
+  LogicalOr: (graph, { a, b }) => {
+    const not = (x: Value) => graph.op('Not', [x], {}, x.shape, 'bool')
+    const shape = broadcastShape(a!.shape, b!.shape)
+    return not(graph.op('And', [not(a!), not(b!)], {}, shape, 'bool'))
+  },
+  AddN: (graph, inputs) =>
+    list(inputs).reduce((sum, value) => graph.op('Add', [sum, value], {}, sum.shape, sum.dtype)),
+  FloorDiv: floorDiv,
+  Abs: forIntegers(functions.Abs!, (graph, x) => {
+    const { op, zero } = integers(graph, x.shape)
+    return op('Max', x, op('Sub', zero, x))
+  }),
+  Neg: forIntegers(functions.Neg!, (graph, x) => {
+    const { op, zero } = integers(graph, x.shape)
+    return op('Sub', zero, x)
+  }),
+  Sign: (graph, { x }) => signOf(graph, x!),
+  BatchMatMul: product,
+  ArgMax: argument('ReduceMax'),
+  ArgMin: argument('ReduceMin'),
+  OneHot: oneHot,
+  ...webgpuFunctions,
+}
