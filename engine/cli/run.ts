@@ -18,7 +18,7 @@ import { openWorkflow } from './open-workflow.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
 import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
 
-const devices = ['auto', 'cpu', 'tensorflow']
+const devices = ['auto', 'cpu', 'webgpu', 'cuda', 'tensorflow']
 
 export const runCommand: CliCommand = {
   name: 'run',

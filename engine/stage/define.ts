@@ -49,7 +49,7 @@ export interface StageContext<I, O, P> {
   /** Absolute paths that the stage must create: a file or a folder as the artifact's kind says. Their parent exists and is the stage's alone. */
   readonly outputs: OutputPaths<O>
   readonly params: P
-  /** As asked for by `--device`: `auto`, `cpu`, `tensorflow`. */
+  /** As asked for by `--device`: `auto`, `cpu`, `webgpu`, `cuda`, `tensorflow`. */
   readonly device: string
   /** How many threads the stage may keep busy. */
   readonly threads: number

@@ -16,7 +16,7 @@ export default defineCommand({
     'top-p': { type: 'string', default: '0.9', description: 'Nucleus of the sampled tokens' },
     'max-new-tokens': { type: 'string', default: '256', description: 'Longest reply' },
     seed: { type: 'string', default: '0', description: 'Of the sampling' },
-    device: { type: 'string', default: 'auto', description: 'auto, cpu or tensorflow' },
+    device: { type: 'string', default: 'auto', description: 'auto, cpu, webgpu, cuda or tensorflow' },
   },
   async run(context) {
     const { chat } = await import('./chat.ts')

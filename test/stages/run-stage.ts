@@ -50,6 +50,8 @@ export interface RunCourse {
   /** A folder that survives the run. @default a fresh one */
   readonly checkpoint?: string
   readonly signal?: AbortSignal
+  /** @default 'cpu' */
+  readonly device?: string
   /** @default 1 */
   readonly threads?: number
   progress?(progress: Progress): void
@@ -77,7 +79,7 @@ export async function runStage(
     inputs: { ...Object.fromEntries(many.map(([port]) => [port, {}])), ...inputs },
     outputs,
     params: filled,
-    device: 'cpu',
+    device: course.device ?? 'cpu',
     threads: course.threads ?? 1,
     checkpoint: course.checkpoint ?? temporaryFolder(),
     signal: course.signal ?? new AbortController().signal,

@@ -150,7 +150,7 @@ describe('settings', () => {
     })
     expect(await failureOf(run)).toMatchObject({
       code: 'unknown-device',
-      hint: 'choose auto, cpu or tensorflow',
+      hint: 'choose auto, cpu, webgpu, cuda or tensorflow',
     })
   })
 

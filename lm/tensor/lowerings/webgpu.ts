@@ -48,6 +48,29 @@ const slice: Lowering = (graph, { x }, attributes) => {
   }, x!)
 }
 
+/** A shader binds a few buffers alone (8 in any browser): a split into more parts becomes slices. */
+const mostParts = 6
+
+const split: Lowering = (graph, { x }, attributes) => {
+  const at = positiveAxis(attributes.axis, x!.shape.length)
+  const asTensor = { shape: [...x!.shape] } as unknown as tf.Tensor
+  const sizes: number[] = tf.backend_util.prepareSplitSize(asTensor, attributes.numOrSizeSplits, at)
+  if (sizes.length <= mostParts) return shaping.SplitV!(graph, { x: x! }, attributes)
+  let start = 0
+  return sizes.map((size) => {
+    const begin = x!.shape.map((_, axis) => (axis === at ? start : 0))
+    start += size
+    return slice(graph, { x: x! }, { begin, size: x!.shape.with(at, size) }) as Value
+  })
+}
+
+const unpack: Lowering = (graph, { value }, { axis }) => {
+  const at = positiveAxis(axis, value!.shape.length)
+  const numOrSizeSplits = Array.from({ length: value!.shape[at]! }, () => 1)
+  const parts = split(graph, { x: value! }, { axis: at, numOrSizeSplits }) as Value[]
+  return parts.map((part) => graph.reshape(part, value!.shape.toSpliced(at, 1)))
+}
+
 /** Calls of operators over whole numbers of one shape. */
 function integers(graph: Graph, shape: readonly number[]) {
   return {
@@ -151,12 +174,14 @@ const oneHot: Lowering = (graph, { indices }, { depth, onValue, offValue, dtype 
   return dtype === 'float32' ? hot : { ...cast(graph, hot, dtype), castOf: hot }
 }
 
-const movingKernels = ['Concat', 'Pack', 'Unpack', 'SplitV', 'Transpose', 'PadV2', 'Tile'] as const
+const movingKernels = ['Concat', 'Pack', 'Transpose', 'PadV2', 'Tile'] as const
 
 export const webgpu: Lowerings = {
   ...Object.fromEntries(movingKernels.map((kernel) => [kernel, withoutBool(shaping[kernel]!)])),
   GatherV2: withoutBool(indexing.GatherV2!),
   Slice: withoutBool(slice),
+  SplitV: withoutBool(split),
+  Unpack: withoutBool(unpack),
   Equal: withoutBool(elementwise.Equal!),
   NotEqual: withoutBool(elementwise.NotEqual!),
   LogicalOr: (graph, { a, b }) => {

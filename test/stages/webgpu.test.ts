@@ -1,0 +1,34 @@
+/** @file A training on WebGPU, by a software Vulkan driver. No operator may fall back to the CPU: sessions forbid it. */
+import { expect, it } from 'vitest'
+import sft from '../../stages/sft/index.ts'
+import { useSoftwareVulkan } from '../lm/tensor/software-vulkan.ts'
+import { runStage, type StageRun, temporaryFile } from './run-stage.ts'
+import { logOf, policy, quick } from './training-runs.ts'
+
+const missing = useSoftwareVulkan()
+if (missing !== undefined) console.warn(`training on WebGPU is not tested: ${missing}`)
+
+/** The largest relative difference of a column between two logs. */
+function apart(one: StageRun, other: StageRun, column: string): number {
+  const [expected, actual] = [one, other].map((run) => logOf(run).map((row) => row[column]!))
+  expect(actual!.length).toBe(expected!.length)
+  return Math.max(...expected!.map((value, index) => Math.abs(actual![index]! - value) / Math.abs(value)))
+}
+
+it.skipIf(missing !== undefined)('learns there what it learns on the CPU', { timeout: 300_000 }, async () => {
+  const words = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight']
+  const rows = words.map((word, index) => ({
+    instruction: `Count to ${index + 1}`,
+    output: `${word} after ${words.at(index - 1)}`,
+  }))
+  const inputs = { model: policy.model, data: { rows: temporaryFile('rows.jsonl', rows) } }
+  const params = { ...quick, epochs: 2, lora: { r: 4, alpha: 8 } }
+  const cpu = await runStage(sft, inputs, params)
+  const webgpu = await runStage(sft, inputs, params, { device: 'webgpu' })
+
+  expect(webgpu.logs).toContainEqual(expect.stringMatching(/^device webgpu: WebGPU on SwiftShader/))
+  expect(logOf(cpu)).toHaveLength(4)
+  for (const column of ['loss', 'grad_norm', 'mean_token_accuracy']) {
+    expect([column, apart(cpu, webgpu, column) < 1e-4]).toEqual([column, true])
+  }
+})
