@@ -7,6 +7,22 @@ import type { Lowerings } from './lowering.ts'
 /** To ONNX, the end of a range that runs down to and with the first element. */
 const beforeTheFirst = -(2 ** 31)
 
+/** The same by Gather, axis by axis: WebGPU's Slice takes float32 alone, and goes astray where it runs down. */
+function gathered(
+  graph: Graph,
+  x: Value,
+  shape: readonly number[],
+  starts: readonly number[],
+  steps: readonly number[],
+): Value {
+  return shape.reduce((taken, size, axis) => {
+    if (size === taken.shape[axis] && steps[axis] === 1) return taken
+    const places = Int32Array.from({ length: size }, (_, index) => starts[axis]! + index * steps[axis]!)
+    const inputs = [taken, graph.constant(places, [size], 'int32')]
+    return graph.op('Gather', inputs, { axis }, taken.shape.with(axis, size), x.dtype)
+  }, x)
+}
+
 /** Elements `starts`, `starts + steps`, ... before `ends`, along every axis. */
 function range(
   graph: Graph,
@@ -17,6 +33,9 @@ function range(
   if (x.uniform !== undefined) return graph.uniform(x.uniform, shape, x.dtype)
   const [starts, ends, steps] = bounds
   if (sameShape(shape, x.shape) && steps.every((step) => step === 1)) return x
+  if (graph.provider === 'webgpu' && (x.dtype !== 'float32' || steps.some((step) => step < 0))) {
+    return gathered(graph, x, shape, starts, steps)
+  }
   const axes = starts.map((_, index) => index)
   const inputs = [starts, ends, axes, ...(steps.every((step) => step === 1) ? [] : [steps])]
   return graph.op('Slice', [x, ...inputs.map((each) => graph.integers(each))], {}, shape, x.dtype)

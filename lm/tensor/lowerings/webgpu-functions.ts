@@ -93,11 +93,33 @@ const cos = (calculation: Calculation, x: Value): Value => {
   return calculation.op('Neg', sine(calculation, x, calculation.op('Add', k, 0.5), k))
 }
 
+/** Halves go to the even neighbour. */
+function round(calculation: Calculation, x: Value): Value {
+  const below = calculation.op('Floor', x)
+  const rest = calculation.op('Sub', x, below)
+  const up = calculation.test('Greater', rest, 0.5)
+  const tie = calculation.test('Equal', rest, 0.5)
+  const half = calculation.op('Mul', below, 0.5)
+  const even = calculation.op('Mul', calculation.op('Floor', calculation.op('Add', half, 0.5)), 2)
+  const nearest = calculation.op('Where', up, calculation.op('Add', below, 1), below)
+  return calculation.op('Where', tie, even, nearest)
+}
+
+// S. Hochreiter's constants, arXiv 1706.02515.
+const [seluAlpha, seluScale] = [1.6732632423543772, 1.0507009873554805]
+
 export const webgpuFunctions: Lowerings = {
   Log1p: real(log1p),
   Expm1: real(expm1),
   Softplus: real(softplus),
+  Selu: real((calculation, x) => {
+    const below = calculation.op('Mul', expm1(calculation, x), seluAlpha)
+    const positive = calculation.test('Greater', x, 0)
+    return calculation.op('Mul', calculation.op('Where', positive, x, below), seluScale)
+  }),
+  Round: (graph, { x }) => (x!.dtype === 'float32' ? round(new Calculation(graph, x!.shape), x!) : x!),
   Sin: real(sin),
+  Tan: real((calculation, x) => calculation.op('Div', sin(calculation, x), cos(calculation, x))),
   Cos: real(cos),
   Relu: (graph, { x }) => {
     const zero = graph.scalar(0, x!.dtype as 'float32' | 'int32')

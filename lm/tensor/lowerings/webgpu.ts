@@ -2,15 +2,14 @@
  * @file What is lowered otherwise for ONNX Runtime's WebGPU provider: operators that it has for some types only or not
  * at all, and functions that the shading language computes too roughly. All else is lowered as for the CPU.
  */
-import { broadcastShape, type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
+import { broadcastShape, type ElementType, positiveAxis } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
 import { tf } from '../tf.ts'
 import { cast } from './cast.ts'
 import { elementwise } from './elementwise.ts'
 import { functions } from './functions.ts'
 import { indexing } from './indexing.ts'
-import type { Lowering, Lowerings } from './lowering.ts'
-import { list } from './lowering.ts'
+import { type Lowering, type Lowerings, list, NoLowering } from './lowering.ts'
 import { products } from './matmul.ts'
 import { shaping } from './shaping.ts'
 import { slicing } from './slicing.ts'
@@ -29,25 +28,6 @@ function withoutBool(lowering: Lowering): Lowering {
   }
 }
 
-/** Slice takes float32 alone: whole numbers are gathered, axis by axis. */
-const slice: Lowering = (graph, { x }, attributes) => {
-  if (x!.dtype === 'float32') return slicing.Slice!(graph, { x: x! }, attributes)
-  const asTensor = { shape: [...x!.shape], rank: x!.shape.length } as unknown as tf.Tensor
-  const [starts = [], sizes = []] = tf.slice_util.parseSliceParams(
-    asTensor,
-    attributes.begin,
-    attributes.size,
-  )
-  if (sizeOf(sizes) === 0) return graph.uniform(0, sizes, x!.dtype)
-  return sizes.reduce((sliced, size, axis) => {
-    if (size === sliced.shape[axis]) return sliced
-    const places = Int32Array.from({ length: size }, (_, index) => starts[axis]! + index)
-    const shape = sliced.shape.with(axis, size)
-    const inputs = [sliced, graph.constant(places, [size], 'int32')]
-    return graph.op('Gather', inputs, { axis }, shape, sliced.dtype)
-  }, x!)
-}
-
 /** A shader binds a few buffers alone (8 in any browser): a split into more parts becomes slices. */
 const mostParts = 6
 
@@ -60,7 +40,7 @@ const split: Lowering = (graph, { x }, attributes) => {
   return sizes.map((size) => {
     const begin = x!.shape.map((_, axis) => (axis === at ? start : 0))
     start += size
-    return slice(graph, { x: x! }, { begin, size: x!.shape.with(at, size) }) as Value
+    return slicing.Slice!(graph, { x: x! }, { begin, size: x!.shape.with(at, size) }) as Value
   })
 }
 
@@ -174,12 +154,21 @@ const oneHot: Lowering = (graph, { indices }, { depth, onValue, offValue, dtype 
   return dtype === 'float32' ? hot : { ...cast(graph, hot, dtype), castOf: hot }
 }
 
-const movingKernels = ['Concat', 'Pack', 'Transpose', 'PadV2', 'Tile'] as const
+const moving: Lowerings = { ...shaping, ...slicing, GatherV2: indexing.GatherV2! }
+const movingKernels = [
+  ...['Concat', 'Pack', 'Transpose', 'PadV2', 'MirrorPad', 'Tile'],
+  ...['Slice', 'StridedSlice', 'Reverse', 'GatherV2'],
+]
+
+/** WGSL knows no NaN, computes `acos` too roughly, and nobody has written the others. */
+const missingKernels = ['IsNan', 'IsInf', 'IsFinite', 'Acos', 'Mod', 'TopK']
+const missing: Lowering = () => {
+  throw new NoLowering('WebGPU')
+}
 
 export const webgpu: Lowerings = {
-  ...Object.fromEntries(movingKernels.map((kernel) => [kernel, withoutBool(shaping[kernel]!)])),
-  GatherV2: withoutBool(indexing.GatherV2!),
-  Slice: withoutBool(slice),
+  ...Object.fromEntries(movingKernels.map((kernel) => [kernel, withoutBool(moving[kernel]!)])),
+  ...Object.fromEntries(missingKernels.map((kernel) => [kernel, missing])),
   SplitV: withoutBool(split),
   Unpack: withoutBool(unpack),
   Equal: withoutBool(elementwise.Equal!),

@@ -8,7 +8,7 @@ import { probeWebgpu } from '../../../lm/tensor/devices/webgpu.ts'
 const driver = '/usr/lib/chromium/vk_swiftshader_icd.json'
 
 /** Makes this process use the driver. Returns why WebGPU cannot be tested; undefined where it can. */
-export function useSoftwareVulkan(): string | undefined {
+export function openSoftwareVulkan(): string | undefined {
   if (!existsSync(driver)) return `there is no software Vulkan driver: no ${driver}`
   process.env.VK_DRIVER_FILES = driver
   const found = probeWebgpu()
