@@ -1,4 +1,5 @@
 /** @file Cases of several kernels in a row, as models put them together: their gradients run through all of them. */
+import { rotate } from '../../../../lm/model/rotary.ts'
 import { type Tensor, tf } from '../../../../lm/tensor/tf.ts'
 import { between, type CaseInput, integers, type KernelCase, normal } from '../kernel-case.ts'
 
@@ -11,7 +12,19 @@ function composition(
   return { kernel, title: `composed: ${title}`, inputs, compute }
 }
 
+/** Rotary embeddings of 2 sequences of 3 tokens in 4 heads of 6 numbers, by angles of one table or of one a sequence. */
+const rotations = [1, 2].map(
+  (tables): KernelCase => ({
+    kernel: 'RotaryEmbedding',
+    title: tables === 1 ? 'one table' : 'a table a sequence',
+    inputs: [normal([2, 3, 4, 6]), normal([tables, 3, 1, 3], 2), normal([tables, 3, 1, 3], 3)],
+    compute: (x, cos, sin) => rotate(x!, cos!, sin!),
+    gradients: [0],
+  }),
+)
+
 export const compositions: readonly KernelCase[] = [
+  ...rotations,
   composition('Rsqrt', 'rms norm and a product', [normal([3, 4]), normal([4, 5], 7)], (x, w) =>
     tf.matMul(tf.mul(x!, tf.rsqrt(tf.add(tf.mean(tf.square(x!), -1, true), 1e-5))), w!),
   ),
