@@ -1,43 +1,57 @@
 /** @file Positions and masks of a batch's rows, as the arrays that attention reads. */
-import { attentionInputName, causalMask } from '../model/attention.ts'
+import { attentionInputName, masked } from '../model/attention.ts'
 import { attentionKinds, type DecoderConfig } from '../model/config.ts'
 import { rotaryTable } from '../model/rotary.ts'
 import type { HostBatch } from '../tensor/host-tensor.ts'
 
+/** What a causal forward pass over right-padded rows of `length` needs besides the ids: `attentionInputs` finds it. */
+export function causalArrays(config: DecoderConfig, length: number): HostBatch {
+  return attentionArrays(config, { rows: 1, length }, [Int32Array.from({ length }, (_, place) => place)])
+}
+
 /**
- * What a causal forward pass over right-padded rows of `length` needs besides the ids: `attentionInputs` finds it.
- * @param rows the documents in each row, by length: positions start over and attention is blocked at their edges.
- * @default one document in every row
+ * Where sequences stand in the rows: each token has the position that it has in its sequence, and sees itself and what
+ * lies before it there, as far as a window reaches. Padding sees itself alone.
+ * @param sequences the places of each one's tokens: row * length + column. Where several share a place, they are equal
+ * up to there.
  */
-export function causalArrays(
+export function attentionArrays(
   config: DecoderConfig,
-  length: number,
-  rows: readonly (readonly number[])[] = [[length]],
+  { rows, length }: { readonly rows: number; readonly length: number },
+  sequences: readonly Int32Array[],
 ): HostBatch {
-  const starts = rows.map((documents) => documentStarts(documents, length))
-  const positions = starts.flatMap((ofRow) => ofRow.map((start, position) => position - start))
+  const positions = new Int32Array(rows * length)
+  for (const places of sequences)
+    for (const [position, place] of places.entries()) positions[place] = position
   const half = config.headSize / 2
   const arrays: HostBatch = {}
   for (const kind of attentionKinds(config)) {
     const { cos, sin } = rotaryTable(config, kind, positions)
     const window = kind === 'sliding' ? config.window : undefined
-    const mask = new Float32Array(rows.length * length * length)
-    starts.forEach((ofRow, row) => {
-      mask.set(causalMask(length, window, ofRow), row * length * length)
-    })
-    arrays[attentionInputName('cos', kind)] = { shape: [rows.length, length, 1, half], data: cos }
-    arrays[attentionInputName('sin', kind)] = { shape: [rows.length, length, 1, half], data: sin }
-    arrays[attentionInputName('mask', kind)] = { shape: [rows.length, length, length], data: mask }
+    arrays[attentionInputName('cos', kind)] = { shape: [rows, length, 1, half], data: cos }
+    arrays[attentionInputName('sin', kind)] = { shape: [rows, length, 1, half], data: sin }
+    arrays[attentionInputName('mask', kind)] = {
+      shape: [rows, length, length],
+      data: visibility(rows, length, sequences, window),
+    }
   }
   return arrays
 }
 
-/** Where the document of each position begins; padding is a document of its own. */
-function documentStarts(documents: readonly number[], length: number): number[] {
-  const starts: number[] = []
-  for (const size of [...documents, length]) {
-    const start = starts.length
-    while (starts.length < Math.min(start + size, length)) starts.push(start)
+/** @param window how many tokens one sees at most, itself included; counted along its sequence */
+function visibility(
+  rows: number,
+  length: number,
+  sequences: readonly Int32Array[],
+  window = Number.POSITIVE_INFINITY,
+): Float32Array {
+  const mask = new Float32Array(rows * length * length).fill(masked)
+  for (let place = 0; place < rows * length; place++) mask[place * length + (place % length)] = 0
+  for (const places of sequences) {
+    for (const [position, place] of places.entries()) {
+      for (let before = Math.max(0, position + 1 - window); before < position; before++)
+        mask[place * length + (places[before]! % length)] = 0
+    }
   }
-  return starts
+  return mask
 }

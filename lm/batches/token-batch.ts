@@ -1,73 +1,82 @@
 /**
- * @file A micro-batch of token sequences as the arrays that a compiled step takes. Shapes come from a few buckets,
- * since each new shape compiles a new graph. Vocabulary scores are computed only at positions whose next token
- * counts.
+ * @file Token sequences as the arrays that a compiled step takes. Vocabulary scores are computed only at positions
+ * whose next token counts.
  */
-
 import type { HostBatch, HostTensor } from '../tensor/host-tensor.ts'
-import { bucketLength } from './buckets.ts'
-import type { Sequence } from './sequence.ts'
+import { attentionArrays } from './causal-arrays.ts'
+import { type LayoutSettings, layOut, type RowLayout } from './layout.ts'
+import { documentsOf, type Sequence, targetCount } from './sequence.ts'
 
 /** Where each sequence's counted tokens lie among the batch's labels. */
-export interface BatchLayout {
+export interface BatchLayout extends Omit<RowLayout, 'places'> {
   /** Tokens that count. */
   readonly counted: number
-  /** Rows of the label arrays, padding included. */
-  readonly slots: number
   /** For each sequence: its first slot and how many it has; slots follow the sequence's own order. */
   readonly spans: readonly { readonly start: number; readonly count: number }[]
 }
 
-function bucketSlots(counted: number, capacity: number): number {
-  for (const share of [8, 4, 2]) if (counted * share <= capacity) return Math.ceil(capacity / share)
-  return capacity
+export interface TokenBatch {
+  readonly arrays: HostBatch
+  readonly layout: BatchLayout
 }
 
 /**
- * `ids` int32 [batch * length], `rows` int32 [slots] (hidden states that predict a counted token), `labels` int32
- * [slots], `weights` [slots] (0 for padding slots). Sequences are padded on the right; the last token of each only
- * ever serves as a label.
+ * `ids` int32 [rows, length] and what attention reads of them (`attentionInputs`); `rows` int32 [slots] (hidden states
+ * that predict a counted token, one for several where they share it), `labels` int32 [slots], `weights` [slots] (0 for
+ * padding slots). The last token of each document only ever serves as a label.
  */
-export function tokenBatch(sequences: readonly Sequence[]): {
-  arrays: HostBatch
-  layout: BatchLayout
-  length: number
-} {
-  const longest = Math.max(...sequences.map((sequence) => sequence.ids.length)) - 1
-  const length = bucketLength(Math.max(1, longest))
-  const ids = new Int32Array(sequences.length * length)
+export function tokenBatch(sequences: readonly Sequence[], settings: LayoutSettings): TokenBatch {
+  const documents = sequences.map(documentsOf)
+  const { places, ...shape } = rowsOf(sequences, settings)
+  const ids = new Int32Array(shape.rows * shape.length)
   const rows: number[] = []
   const labels: number[] = []
   const weights: number[] = []
-  const spans = sequences.map((sequence, index) => {
+  let document = 0
+  const spans = documents.map((own) => {
     const start = rows.length
-    sequence.ids.forEach((id, position) => {
-      if (position < sequence.ids.length - 1) ids[index * length + position] = id
-      if (position === 0 || !sequence.weights[position]) return
-      rows.push(index * length + position - 1)
-      labels.push(id)
-      weights.push(sequence.weights[position]!)
-    })
+    for (const { ids: tokens, weights: counts } of own) {
+      const at = places[document++]!
+      at.forEach((place, position) => {
+        ids[place] = tokens[position]!
+        const weight = counts[position + 1]
+        if (!weight) return
+        rows.push(place)
+        labels.push(tokens[position + 1]!)
+        weights.push(weight)
+      })
+    }
     return { start, count: rows.length - start }
   })
-  const slots = bucketSlots(rows.length, sequences.length * length)
   const integers = (values: readonly number[]) => {
-    const data = new Int32Array(slots)
+    const data = new Int32Array(shape.slots)
     data.set(values)
-    return { shape: [slots], data }
+    return { shape: [shape.slots], data }
   }
-  const padded = new Float32Array(slots)
+  const padded = new Float32Array(shape.slots)
   padded.set(weights)
   return {
     arrays: {
-      ids: { shape: [ids.length], data: ids },
+      ids: { shape: [shape.rows, shape.length], data: ids },
       rows: integers(rows),
       labels: integers(labels),
-      weights: { shape: [slots], data: padded },
+      weights: { shape: [shape.slots], data: padded },
+      ...attentionArrays(settings.config, shape, places),
     },
-    layout: { counted: rows.length, slots, spans },
-    length,
+    layout: { ...shape, counted: rows.length, spans },
   }
+}
+
+/** How a batch of them would be laid out. */
+export function rowsOf(sequences: readonly Sequence[], settings: LayoutSettings): RowLayout {
+  const inputs = sequences.flatMap(inputsOf)
+  const counted = sequences.reduce((sum, sequence) => sum + targetCount(sequence), 0)
+  return layOut(inputs, counted, settings)
+}
+
+/** The tokens of each of its documents that the model reads: all but the last. */
+export function inputsOf(sequence: Sequence): (readonly number[])[] {
+  return documentsOf(sequence).map(({ ids }) => ids.slice(0, -1))
 }
 
 /** [sequences, slots]: 1 where the slot's token belongs to the sequence. Turns token values into sequence sums. */

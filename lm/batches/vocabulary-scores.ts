@@ -5,19 +5,19 @@ import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 
 /**
  * Scores of what follows at the chosen positions, [slots, vocabulary].
- * @param batch `ids` [sequences * length], `rows` [slots] (positions in it), the arrays of `causalArrays`, and, if
- * the embeddings are to be noisy, `noise` [sequences * length, hiddenSize]
- * @param sequences rows in the batch
+ * @param batch `ids` [rows, length], `rows` [slots] (places among them), the arrays of `attentionArrays`, and, if the
+ * embeddings are to be noisy, `noise` [rows * length, hiddenSize]
  */
-export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
-  return logits(parameters, chosenStates(parameters, batch, sequences))
+export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap): Tensor {
+  return logits(parameters, chosenStates(parameters, batch))
 }
 
 /** Hidden states at the chosen positions, [slots, hiddenSize]. */
-export function chosenStates(parameters: DecoderParameters, batch: TensorMap, sequences: number): Tensor {
-  const length = batch.ids!.size / sequences
+export function chosenStates(parameters: DecoderParameters, batch: TensorMap): Tensor {
+  const [rows, length] = batch.ids!.shape as [number, number]
+  const ids = tf.reshape(batch.ids!, [rows * length])
   const inputs = attentionInputs(parameters.config, batch)
-  const attend = maskedAttention(parameters.config, sequences, length, inputs)
-  const hidden = hiddenStates(parameters, batch.ids!, sequences, length, inputs, attend, batch.noise)
+  const attend = maskedAttention(parameters.config, rows, length, inputs)
+  const hidden = hiddenStates(parameters, ids, rows, length, inputs, attend, batch.noise)
   return tf.gather(hidden, batch.rows as tf.Tensor1D)
 }

@@ -82,7 +82,7 @@ export async function continuationLogps(
     ]
     const columns = new Map(nextTokens.map((token, column) => [token, column]))
     const arrays: HostBatch = {
-      ids: { shape: [batch.length * length], data: new Int32Array(batch.length * length) },
+      ids: { shape: [batch.length, length], data: new Int32Array(batch.length * length) },
       rows: integers(slots.map(({ at }) => at)),
       tokens: integers(nextTokens),
       ...causalArrays(parameters.config, length),
@@ -96,7 +96,7 @@ export async function continuationLogps(
         (tensors: TensorMap) => ({
           // [slots, tokens]
           logps: tf.gather(
-            tf.logSoftmax(vocabularyScores(parameters, tensors, batch.length)),
+            tf.logSoftmax(vocabularyScores(parameters, tensors)),
             tensors.tokens as tf.Tensor1D,
             1,
           ),

@@ -92,18 +92,3 @@ function attention(
 
 /** What a masked score is raised by: far below any score, and finite. */
 export const masked = -1e9
-
-/**
- * Each token sees itself and those before it, [length, length], row-major. Rows are padded on the right, so no real
- * token ever sees padding.
- * @param window how many tokens it sees at most, itself included
- * @param starts where the document of each token begins: it sees nothing before. @default 0 for all
- */
-export function causalMask(length: number, window = length, starts?: ArrayLike<number>): Float32Array {
-  const mask = new Float32Array(length * length).fill(masked)
-  for (let row = 0; row < length; row++) {
-    const first = Math.max(starts?.[row] ?? 0, row + 1 - window)
-    mask.fill(0, row * length + first, row * length + row + 1)
-  }
-  return mask
-}

@@ -4,6 +4,7 @@
  * column, in integers that float32 holds exactly: the same seed drops the same inputs on any device.
  */
 
+import type { PassShape } from '../batches/cost.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import { projectionShape } from '../model/layout.ts'
 import type { DecoderAdapter } from '../model/lora.ts'
@@ -11,26 +12,25 @@ import type { LoraModule } from '../model/lora-modules.ts'
 import { createRandom } from '../random.ts'
 import type { HostBatch } from '../tensor/host-tensor.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
-import type { MicroBatch } from './objective.ts'
 import type { Place } from './trainer.ts'
 
 /** Hashes lie below it: small enough that a product of two, and a quotient, are exact in float32. */
 const prime = 2039
 
 /**
- * What `droppedInputs` reads: `dropout_rows` [modules, 3, sequences * length, 1], `dropout_columns`
+ * What `droppedInputs` reads: `dropout_rows` [modules, 3, rows * length, 1], `dropout_columns`
  * [modules, 2, 1, widest input].
  */
 export function dropoutArrays(
   modules: readonly LoraModule[],
   config: DecoderConfig,
-  { sequences, length }: Pick<MicroBatch, 'sequences' | 'length'>,
+  shape: Pick<PassShape, 'rows' | 'length'>,
   seed: number,
-  { update, micro }: Place,
+  { update, micro, pass }: Place,
 ): HostBatch {
-  const random = createRandom(`dropout ${seed} ${update} ${micro}`)
+  const random = createRandom(`dropout ${seed} ${update} ${micro} ${pass}`)
   const widest = Math.max(...modules.map(({ projection }) => projectionShape(config, projection)[1]))
-  const rows = sequences * length
+  const rows = shape.rows * shape.length
   const drawn = (size: number) => Float32Array.from({ length: size }, () => random.word() % prime)
   return {
     dropout_rows: { shape: [modules.length, 3, rows, 1], data: drawn(modules.length * 3 * rows) },

@@ -5,16 +5,9 @@ import type { TensorMap } from '../tensor/tf.ts'
 import { type LabelScores, labelScores } from './token-scores.ts'
 
 /**
- * @param batch the arrays of `tokenBatch` and `causalArrays`
- * @param sequences rows in the batch
+ * @param batch the arrays of `tokenBatch`
  * @param temperature divides the scores, as it did when the tokens were sampled
  */
-export function scoreLabels(
-  parameters: DecoderParameters,
-  batch: TensorMap,
-  sequences: number,
-  temperature = 1,
-): LabelScores {
-  const hidden = chosenStates(parameters, batch, sequences)
-  return labelScores(hidden, outputMatrix(parameters), batch.labels!, temperature)
+export function scoreLabels(parameters: DecoderParameters, batch: TensorMap, temperature = 1): LabelScores {
+  return labelScores(chosenStates(parameters, batch), outputMatrix(parameters), batch.labels!, temperature)
 }

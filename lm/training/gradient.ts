@@ -1,7 +1,5 @@
 /** @file Loss, metrics and gradient of a micro-batch as one compiled function, a graph for each shape. */
 
-import { causalArrays } from '../batches/causal-arrays.ts'
-import type { DecoderConfig } from '../model/config.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
@@ -14,7 +12,6 @@ import type { ParameterLayout } from './trainable.ts'
 export type Assemble = (trained: TensorMap, batch: TensorMap) => DecoderParameters
 
 export interface GradientSettings {
-  readonly config: DecoderConfig
   readonly assemble: Assemble
   readonly layout: ParameterLayout
   readonly objective: Objective
@@ -31,16 +28,13 @@ const metricPrefix = 'metric '
 
 export class CompiledGradient {
   private readonly settings: GradientSettings
-  private readonly withGradient: (sequences: number) => Jitted<TensorMap, TensorMap>
-  private readonly withoutGradient: (sequences: number) => Jitted<TensorMap, TensorMap>
-  private readonly compiled: Jitted<TensorMap, TensorMap>[] = []
-  /** Rotary table and mask by padded length. */
-  private readonly causal = new Map<number, TensorMap>()
+  private readonly withGradient: Jitted<TensorMap, TensorMap>
+  private readonly withoutGradient: Jitted<TensorMap, TensorMap>
 
   constructor(settings: GradientSettings) {
     this.settings = settings
-    this.withGradient = this.bySequences((sequences) => this.compile(sequences))
-    this.withoutGradient = this.bySequences((sequences) => this.compileValue(sequences))
+    this.withGradient = this.compile()
+    this.withoutGradient = this.compileValue()
   }
 
   /**
@@ -49,53 +43,26 @@ export class CompiledGradient {
    * @returns `g`, accumulated + the micro-batch's gradient: a fresh tensor
    */
   run(batch: MicroBatch, p: Tensor, accumulated: Tensor): Measured & { readonly g: Tensor } {
-    const { g, ...rest } = this.call(this.withGradient, batch, { p, accumulated })
+    const { g, ...rest } = call(this.withGradient, batch, { p, accumulated })
     return { g: g!, ...toHost(rest) }
   }
 
   /** The same numbers without a gradient. */
   measure(batch: MicroBatch, p: Tensor): Measured {
-    return toHost(this.call(this.withoutGradient, batch, { p }))
+    return toHost(call(this.withoutGradient, batch, { p }))
   }
 
   dispose(): void {
-    for (const compiled of this.compiled) compiled.dispose()
-    for (const causal of this.causal.values()) tf.dispose(causal)
+    this.withGradient.dispose()
+    this.withoutGradient.dispose()
   }
 
-  private call(
-    compiledFor: (sequences: number) => Jitted<TensorMap, TensorMap>,
-    batch: MicroBatch,
-    parameters: TensorMap,
-  ): TensorMap {
-    const causal = this.causal.get(batch.length) ?? upload(causalArrays(this.settings.config, batch.length))
-    this.causal.set(batch.length, causal)
-    const arrays = upload(batch.arrays)
-    const results = compiledFor(batch.sequences)({ ...causal, ...arrays, ...parameters })
-    tf.dispose(arrays)
-    return results
-  }
-
-  /** One compiled function for each number of sequences: it is no tensor's shape. */
-  private bySequences(compile: (sequences: number) => Jitted<TensorMap, TensorMap>) {
-    const known = new Map<number, Jitted<TensorMap, TensorMap>>()
-    return (sequences: number) => {
-      let compiled = known.get(sequences)
-      if (compiled === undefined) {
-        compiled = compile(sequences)
-        known.set(sequences, compiled)
-        this.compiled.push(compiled)
-      }
-      return compiled
-    }
-  }
-
-  private outcomeOf(trained: TensorMap, batch: TensorMap, sequences: number) {
+  private outcomeOf(trained: TensorMap, batch: TensorMap) {
     const { assemble, objective, temperature = 1 } = this.settings
-    return objective(scoreLabels(assemble(trained, batch), batch, sequences, temperature), batch)
+    return objective(scoreLabels(assemble(trained, batch), batch, temperature), batch)
   }
 
-  private compile(sequences: number): Jitted<TensorMap, TensorMap> {
+  private compile(): Jitted<TensorMap, TensorMap> {
     const { layout } = this.settings
     return jit(
       ({ p, accumulated, ...batch }: TensorMap) => {
@@ -103,7 +70,7 @@ export class CompiledGradient {
         const metrics: TensorMap = {}
         const lossOf = (...values: Tensor[]) => {
           const trained = Object.fromEntries(layout.names.map((name, index) => [name, values[index]!]))
-          const outcome = this.outcomeOf(trained, batch, sequences)
+          const outcome = this.outcomeOf(trained, batch)
           // `valueAndGrads` disposes whatever it does not return.
           for (const [name, tensor] of Object.entries(outcome.metrics))
             metrics[metricPrefix + name] = tf.keep(tensor)
@@ -123,17 +90,24 @@ export class CompiledGradient {
     )
   }
 
-  private compileValue(sequences: number): Jitted<TensorMap, TensorMap> {
+  private compileValue(): Jitted<TensorMap, TensorMap> {
     const { layout } = this.settings
     return jit(
       ({ p, ...batch }: TensorMap) => {
-        const { loss, metrics } = this.outcomeOf(layout.split(p!), batch, sequences)
+        const { loss, metrics } = this.outcomeOf(layout.split(p!), batch)
         const named = Object.entries(metrics).map(([name, tensor]) => [metricPrefix + name, tensor])
         return { loss, ...Object.fromEntries(named) } as TensorMap
       },
       { name: 'loss' },
     )
   }
+}
+
+function call(compiled: Jitted<TensorMap, TensorMap>, batch: MicroBatch, parameters: TensorMap): TensorMap {
+  const arrays = upload(batch.arrays)
+  const results = compiled({ ...arrays, ...parameters })
+  tf.dispose(arrays)
+  return results
 }
 
 /** Reads and disposes the scalars. */

@@ -1,7 +1,7 @@
 /** @file NEFTune (arXiv 2310.05914): uniform noise on the embeddings, in training alone. */
+import type { PassShape } from '../batches/cost.ts'
 import { createRandom } from '../random.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import type { MicroBatch } from './objective.ts'
 import type { Place } from './trainer.ts'
 
 export interface NoiseSettings {
@@ -11,19 +11,19 @@ export interface NoiseSettings {
 }
 
 /**
- * Noise in +-alpha / sqrt(longest * hiddenSize), [sequences * length, hiddenSize].
+ * Noise in +-alpha / sqrt(longest * hiddenSize), [rows * length, hiddenSize].
  * @param longest tokens of the batch's longest sequence: what transformers pads to, whatever `length` is here
  */
 export function embeddingNoise(
-  { sequences, length }: Pick<MicroBatch, 'sequences' | 'length'>,
+  { rows, length }: Pick<PassShape, 'rows' | 'length'>,
   longest: number,
   hiddenSize: number,
   { alpha, seed }: NoiseSettings,
-  { update, micro }: Place,
+  { update, micro, pass }: Place,
 ): HostTensor {
-  const random = createRandom(`neftune ${seed} ${update} ${micro}`)
+  const random = createRandom(`neftune ${seed} ${update} ${micro} ${pass}`)
   const bound = alpha / Math.sqrt(longest * hiddenSize)
-  const data = new Float32Array(sequences * length * hiddenSize)
+  const data = new Float32Array(rows * length * hiddenSize)
   for (let index = 0; index < data.length; index++) data[index] = (2 * random.next() - 1) * bound
-  return { shape: [sequences * length, hiddenSize], data }
+  return { shape: [rows * length, hiddenSize], data }
 }

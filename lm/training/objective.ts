@@ -1,6 +1,6 @@
 /** @file What an objective is: from the scores of a micro-batch's labels to a loss and the numbers logged with it. */
 
-import type { HostBatch } from '../tensor/host-tensor.ts'
+import type { TokenBatch } from '../batches/token-batch.ts'
 import type { Tensor, TensorMap } from '../tensor/tf.ts'
 import type { LabelScores } from './token-scores.ts'
 
@@ -13,11 +13,7 @@ export type Objective = (
   batch: TensorMap,
 ) => { readonly loss: Tensor; readonly metrics: TensorMap }
 
-export interface MicroBatch {
-  readonly arrays: HostBatch
-  readonly sequences: number
-  /** Padded length. */
-  readonly length: number
+export interface MicroBatch extends TokenBatch {
   /** Real tokens in it, for the token rate. */
   readonly tokens: number
 }

@@ -3,9 +3,11 @@
  * policies.
  */
 
-import { causalArrays } from '../batches/causal-arrays.ts'
+import type { PassShape } from '../batches/cost.ts'
 import type { Sequence } from '../batches/sequence.ts'
-import { tokenBatch } from '../batches/token-batch.ts'
+import { planShapes } from '../batches/shape-plan.ts'
+import { rowsOf, type TokenBatch, tokenBatch } from '../batches/token-batch.ts'
+import type { DecoderConfig } from '../model/config.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
@@ -19,31 +21,39 @@ export interface ScoringHooks {
 
 /** Scores with one policy, call after call: what is compiled for a shape once serves until it is disposed. */
 export class SequenceScorer {
-  readonly #parameters: DecoderParameters
+  readonly #config: DecoderConfig
   readonly #batchSize: number
-  readonly #temperature: number
-  /** One for each number of sequences: it is no tensor's shape. */
-  readonly #compiled = new Map<number, Jitted<TensorMap, TensorMap>>()
+  readonly #shapes: readonly PassShape[] | undefined
+  readonly #run: Jitted<TensorMap, TensorMap>
 
-  constructor(parameters: DecoderParameters, batchSize: number, temperature: number) {
-    this.#parameters = parameters
+  /** @param shapes planned for what it will be given; see `LayoutSettings` */
+  constructor(
+    parameters: DecoderParameters,
+    batchSize: number,
+    temperature: number,
+    shapes?: readonly PassShape[],
+  ) {
+    this.#config = parameters.config
     this.#batchSize = batchSize
-    this.#temperature = temperature
+    this.#shapes = shapes
+    this.#run = jit((batch: TensorMap) => ({ logps: scoreLabels(parameters, batch, temperature).logps }), {
+      name: 'scores',
+    })
   }
 
   /** For each sequence, the log-probability of each of its counted tokens, in order. */
   async score(sequences: readonly Sequence[], hooks: ScoringHooks): Promise<Float32Array[]> {
     const results: Float32Array[] = new Array(sequences.length)
-    const order = sequences
-      .map((_, index) => index)
-      .sort((a, b) => sequences[a]!.ids.length - sequences[b]!.ids.length)
-    for (let start = 0; start < order.length; start += this.#batchSize) {
-      const chosen = order.slice(start, start + this.#batchSize)
-      const logps = this.#scoreBatch(chosen.map((index) => sequences[index]!))
-      chosen.forEach((index, row) => {
-        results[index] = logps[row]!
+    const layout = { config: this.#config, sharing: true, shapes: this.#shapes }
+    let done = 0
+    for (const batch of inBatches(sequences, this.#batchSize)) {
+      const chosen = batch.map((index) => sequences[index]!)
+      const logps = this.#scoreBatch(tokenBatch(chosen, layout))
+      batch.forEach((index, each) => {
+        results[index] = logps[each]!
       })
-      hooks.progress(Math.min(start + this.#batchSize, order.length), order.length)
+      done += batch.length
+      hooks.progress(done, sequences.length)
       await new Promise((resolve) => setImmediate(resolve))
       hooks.signal.throwIfAborted()
     }
@@ -51,29 +61,33 @@ export class SequenceScorer {
   }
 
   dispose(): void {
-    for (const run of this.#compiled.values()) run.dispose()
-    this.#compiled.clear()
+    this.#run.dispose()
   }
 
-  #scoreBatch(sequences: readonly Sequence[]): Float32Array[] {
-    const { arrays, layout, length } = tokenBatch(sequences)
-    const run = this.#compiled.get(sequences.length) ?? this.#compile(sequences.length)
-    this.#compiled.set(sequences.length, run)
-    const tensors = upload({ ...arrays, ...causalArrays(this.#parameters.config, length) })
-    const { logps } = run(tensors)
+  #scoreBatch({ arrays, layout }: TokenBatch): Float32Array[] {
+    const tensors = upload(arrays)
+    const { logps } = this.#run(tensors)
     const values = logps!.dataSync() as Float32Array
     tf.dispose([...Object.values(tensors), logps!])
     return layout.spans.map(({ start, count }) => values.slice(start, start + count))
   }
+}
 
-  #compile(rows: number): Jitted<TensorMap, TensorMap> {
-    return jit(
-      (batch: TensorMap) => ({
-        logps: scoreLabels(this.#parameters, batch, rows, this.#temperature).logps,
-      }),
-      { name: 'scores' },
-    )
-  }
+/** Sequences that begin alike share a batch. */
+function inBatches(sequences: readonly Sequence[], batchSize: number): number[][] {
+  const order = sequences
+    .map((_, index) => index)
+    .sort((a, b) => compare(sequences[a]!.ids, sequences[b]!.ids))
+  return Array.from({ length: Math.ceil(order.length / batchSize) }, (_, index) =>
+    order.slice(index * batchSize, (index + 1) * batchSize),
+  )
+}
+
+/** As words in a dictionary. */
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (let index = 0; index < Math.min(a.length, b.length); index++)
+    if (a[index] !== b[index]) return a[index]! - b[index]!
+  return a.length - b.length
 }
 
 /** The scores of a policy that is asked once; see `SequenceScorer`. */
@@ -84,7 +98,12 @@ export async function scoreSequences(
   temperature: number,
   hooks: ScoringHooks,
 ): Promise<Float32Array[]> {
-  const scorer = new SequenceScorer(parameters, batchSize, temperature)
+  const { config } = parameters
+  const needed = inBatches(sequences, batchSize).map((batch) => {
+    const chosen = batch.map((index) => sequences[index]!)
+    return rowsOf(chosen, { config, sharing: true, steps: 8 })
+  })
+  const scorer = new SequenceScorer(parameters, batchSize, temperature, planShapes(needed, config))
   try {
     return await scorer.score(sequences, hooks)
   } finally {

@@ -3,6 +3,8 @@
  * divided by the whole accumulated batch's count), a log row an update, validation, and checkpoints.
  */
 
+import type { LayoutSettings } from '../batches/layout.ts'
+import type { Sequence } from '../batches/sequence.ts'
 import { LmFailure } from '../failure.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import type { AdamWSettings } from './adamw.ts'
@@ -12,9 +14,10 @@ import { initialState, Learner, type LearnerSettings } from './learner.ts'
 import { proveMovement } from './movement.ts'
 import type { MicroBatch, Objective } from './objective.ts'
 import { epochBatches, type OrderSettings } from './order.ts'
+import { longestOf, planPasses } from './passes.ts'
 import { type ScheduleName, scheduleFactor, warmupStepCount } from './schedule.ts'
 import type { ParameterLayout } from './trainable.ts'
-import { evaluate, isEvaluationDue, standing, type ValidationSettings } from './validation.ts'
+import { evaluate, isEvaluationDue, planEvaluation, standing, type ValidationSettings } from './validation.ts'
 
 /** Where in the course of a training a micro-batch stands. */
 export interface Place {
@@ -22,6 +25,8 @@ export interface Place {
   readonly update: number
   /** Which micro-batch of the coming update it is, from 0. */
   readonly micro: number
+  /** Which pass of the micro-batch, from 0. */
+  readonly pass: number
 }
 
 export interface TrainingTask<Row> {
@@ -29,14 +34,18 @@ export interface TrainingTask<Row> {
   /** Rows that training does not see and validation measures. */
   readonly heldOut?: readonly Row[] | undefined
   readonly objective: Objective
-  lengthOf(row: Row): number
+  /** The tokens of a row that the model reads and scores. */
+  sequencesOf(row: Row): readonly Sequence[]
+  /** Whether loss and metrics are sums over the rows, however these are divided into passes. */
+  readonly separable: boolean
   /** @param whole the rows of the accumulated batch that `rows` is a part of */
-  collate(rows: readonly Row[], whole: readonly Row[]): MicroBatch
+  collate(rows: readonly Row[], whole: readonly Row[], layout: LayoutSettings): MicroBatch
   /**
-   * What training does to a micro-batch and validation does not: noise. It follows from the place alone, so that a
-   * resumed training repeats it.
+   * What training does to a pass and validation does not: noise. It follows from the place alone, so that a resumed
+   * training repeats it.
+   * @param rows of the whole micro-batch
    */
-  disturb?(batch: MicroBatch, rows: readonly Row[], place: Place): MicroBatch
+  disturb?: ((batch: MicroBatch, rows: readonly Row[], place: Place) => MicroBatch) | undefined
   /** Further columns of a log row, from the summed metrics and the rows that they were measured on. */
   columns(metrics: Readonly<Record<string, number>>, whole: readonly Row[]): Readonly<Record<string, number>>
 }
@@ -102,8 +111,9 @@ export async function train<Row>(
   settings: TrainerSettings,
   context: TrainerContext,
 ): Promise<TrainingResult> {
-  const lengths = task.rows.map((row) => task.lengthOf(row))
-  const batchesAnEpoch = epochBatches(lengths, 0, settings).length
+  const lengths = task.rows.map((row) => longestOf(task, row))
+  const firstEpoch = epochBatches(lengths, 0, settings)
+  const batchesAnEpoch = firstEpoch.length
   const updatesAnEpoch = Math.ceil(batchesAnEpoch / settings.accumulation)
   const total = Math.min(settings.maxSteps ?? Number.POSITIVE_INFINITY, updatesAnEpoch * settings.epochs)
   if (!(total > 0)) {
@@ -128,10 +138,14 @@ export async function train<Row>(
   let best = saved?.best
   let tokensSeen = (log.findLast(({ num_tokens }) => num_tokens !== undefined)?.num_tokens ?? 0) as number
   const learner = new Learner(
-    { config, assemble, layout, objective: task.objective, temperature, optimizer, isDecayed },
+    { assemble, layout, objective: task.objective, temperature, optimizer, isDecayed },
     saved ?? initialState(initial),
   )
   let order: { readonly epoch: number; readonly batches: number[][] } | undefined
+  const passes = planPasses(task, firstEpoch.map(rowsOf), config)
+  context.log(`layout: ${passes.summary}`)
+  const evaluation =
+    task.heldOut && validation && planEvaluation(task, task.heldOut, settings.batchSize, config)
   let savedAtMs = performance.now()
   try {
     for (;;) {
@@ -149,16 +163,13 @@ export async function train<Row>(
   function makeUpdate(): void {
     const startMs = performance.now()
     const update = learner.updates
-    const epoch = Math.floor(update / updatesAnEpoch)
-    if (order?.epoch !== epoch) order = { epoch, batches: epochBatches(lengths, epoch, settings) }
-    const first = (update % updatesAnEpoch) * settings.accumulation
-    const micro = order.batches.slice(first, first + settings.accumulation)
-    const rowsOf = (indices: readonly number[]) => indices.map((row) => task.rows[row]!)
-    const whole = rowsOf(micro.flat())
-    micro.forEach((indices, index) => {
-      const rows = rowsOf(indices)
-      const batch = task.collate(rows, whole)
-      learner.accumulate(task.disturb?.(batch, rows, { update, micro: index }) ?? batch)
+    const microBatches = microBatchesOf(update)
+    const whole = microBatches.flat()
+    microBatches.forEach((rows, micro) => {
+      passes.of(rows).forEach((part, pass) => {
+        const batch = task.collate(part, whole, passes.layout)
+        learner.accumulate(task.disturb?.(batch, rows, { update, micro, pass }) ?? batch)
+      })
     })
     const learningRate = settings.learningRate * scheduleFactor(schedule, update)
     const { loss, metrics, tokens, gradientNorm } = learner.update(learningRate)
@@ -178,16 +189,27 @@ export async function train<Row>(
     context.progress({ step, total, loss, tokensPerSecond: tokens / seconds })
   }
 
+  /** The micro-batches of an update. */
+  function microBatchesOf(update: number): Row[][] {
+    const epoch = Math.floor(update / updatesAnEpoch)
+    if (order?.epoch !== epoch) order = { epoch, batches: epochBatches(lengths, epoch, settings) }
+    const first = (update % updatesAnEpoch) * settings.accumulation
+    return order.batches.slice(first, first + settings.accumulation).map(rowsOf)
+  }
+
+  function rowsOf(indices: readonly number[]): Row[] {
+    return indices.map((row) => task.rows[row]!)
+  }
+
   async function evaluateWhereDue(): Promise<void> {
-    const { heldOut } = task
     const step = learner.updates
-    if (heldOut === undefined || validation === undefined) return
+    if (evaluation === undefined || validation === undefined) return
     if (!isEvaluationDue(step, total, updatesAnEpoch, validation)) return
     if (log.some((row) => row.step === step && validation.metric in row)) return
-    const columns = await evaluate(task, heldOut, settings.batchSize, learner, async (done) => {
+    const columns = await evaluate(task, evaluation, learner, async (done) => {
       context.progress({
         step: done,
-        total: heldOut.length,
+        total: evaluation.rows.length,
         unit: 'row',
         note: `validation after step ${step}`,
       })

@@ -2,9 +2,12 @@
  * @file Evaluation on held-out rows during training: when it is due, what it measures, and what follows from it. All
  * that follows is read off the log, so that a resumed training follows the same course.
  */
+import type { LayoutSettings } from '../batches/layout.ts'
+import type { DecoderConfig } from '../model/config.ts'
 import type { LogRow } from './checkpoint.ts'
 import type { Learner } from './learner.ts'
 import { notANumber } from './not-a-number.ts'
+import { longestOf, planPasses } from './passes.ts'
 import type { TrainingTask } from './trainer.ts'
 
 export interface ValidationSettings {
@@ -32,28 +35,50 @@ export function isEvaluationDue(
   return step % every === 0 || step === total
 }
 
+/** How held-out rows are measured, the same at each evaluation. */
+export interface EvaluationPlan<Row> {
+  readonly rows: readonly Row[]
+  /** Rows that are computed together. */
+  readonly parts: readonly (readonly Row[])[]
+  readonly layout: LayoutSettings
+}
+
+/** Rows of like length share a batch. */
+export function planEvaluation<Row>(
+  task: Pick<TrainingTask<Row>, 'sequencesOf' | 'separable'>,
+  rows: readonly Row[],
+  batchSize: number,
+  config: DecoderConfig,
+): EvaluationPlan<Row> {
+  const ordered = [...rows].sort((a, b) => longestOf(task, a) - longestOf(task, b))
+  const batches = Array.from({ length: Math.ceil(ordered.length / batchSize) }, (_, index) =>
+    ordered.slice(index * batchSize, (index + 1) * batchSize),
+  )
+  const { sequencesOf, separable } = task
+  const passes = planPasses({ sequencesOf, separable }, batches, config)
+  return { rows, parts: batches.flatMap(passes.of), layout: passes.layout }
+}
+
 /**
  * Loss and metrics over all rows, each row's share as large as if they were one batch: `eval_loss` and so on.
- * Rows of like length share a batch.
- * @param onBatch called after each batch with the rows done so far
+ * @param onPart called after each part with the rows done so far
  * @throws LmFailure `not-a-number`
  */
 export async function evaluate<Row>(
-  task: Pick<TrainingTask<Row>, 'lengthOf' | 'collate' | 'columns'>,
-  rows: readonly Row[],
-  batchSize: number,
+  task: Pick<TrainingTask<Row>, 'collate' | 'columns'>,
+  { rows, parts, layout }: EvaluationPlan<Row>,
   learner: Learner,
-  onBatch: (done: number) => Promise<void>,
+  onPart: (done: number) => Promise<void>,
 ): Promise<Record<string, number>> {
-  const ordered = [...rows].sort((a, b) => task.lengthOf(a) - task.lengthOf(b))
   const sums: Record<string, number> = {}
   let loss = 0
-  for (let start = 0; start < ordered.length; start += batchSize) {
-    const part = ordered.slice(start, start + batchSize)
-    const measured = learner.measure(task.collate(part, ordered))
+  let done = 0
+  for (const part of parts) {
+    const measured = learner.measure(task.collate(part, rows, layout))
     loss += measured.loss
     for (const [name, value] of Object.entries(measured.metrics)) sums[name] = (sums[name] ?? 0) + value
-    await onBatch(start + part.length)
+    done += part.length
+    await onPart(done)
   }
   if (!Number.isFinite(loss)) throw notANumber('held-out loss', loss, learner.updates)
   const columns = Object.entries({ loss, ...task.columns(sums, rows) })

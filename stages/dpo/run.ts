@@ -41,7 +41,8 @@ export async function optimisePreferences({ inputs, outputs, params, ...context 
     discopopTau: params.discopop_tau,
     weighted: params.use_weighting,
   })
-  const task = { ...pairTask(rows, objective, params.ld_alpha), heldOut }
+  const separable = losses.every(({ loss }) => loss !== 'aot' && loss !== 'aot_unpaired')
+  const task = { ...pairTask(rows, objective, separable, params.ld_alpha), heldOut }
   await runTraining('dpo', policy, task, { ...trainerSettings(params), validation }, outputs, context)
 }
 

@@ -34,18 +34,21 @@ export function referencedPair(
   return { ...pair, referenceChosen: sum(logps.chosen), referenceRejected: sum(logps.rejected) }
 }
 
+/** @param separable whether each pair's loss is its own, whatever pairs it is computed with */
 export function pairTask(
   rows: readonly ReferencedPair[],
   objective: Objective,
+  separable: boolean,
   ldAlpha: number,
 ): TrainingTask<ReferencedPair> {
   return {
     rows,
     objective,
-    lengthOf: ({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length),
-    collate: (part, whole) => {
+    sequencesOf: ({ chosen, rejected }) => [chosen, rejected],
+    separable,
+    collate: (part, whole, settings) => {
       const sequences = [...part.map(({ chosen }) => chosen), ...part.map(({ rejected }) => rejected)]
-      const { arrays, layout, length } = tokenBatch(sequences)
+      const { arrays, layout } = tokenBatch(sequences, settings)
       const { spans, slots } = layout
       const members = membership(layout)
       const summing = members.data.slice()
@@ -76,8 +79,7 @@ export function pairTask(
           rejectedShare: shares(spans.slice(part.length), rejectedTokens),
           tokenShare: shares(spans, chosenTokens + rejectedTokens),
         },
-        sequences: sequences.length,
-        length,
+        layout,
         tokens: sequences.reduce((sum, { ids }) => sum + ids.length, 0),
       }
     },

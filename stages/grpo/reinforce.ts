@@ -14,17 +14,20 @@ export function reinforceTask(rows: readonly Sample[]): TrainingTask<Sample> {
   return {
     rows,
     objective: reinforce,
-    lengthOf: ({ sequence }) => sequence.ids.length,
-    collate: (part, whole) => {
-      const { arrays, layout, length } = tokenBatch(part.map(({ sequence }) => sequence))
+    sequencesOf: ({ sequence }) => [sequence],
+    separable: true,
+    collate: (part, whole, settings) => {
+      const { arrays, layout } = tokenBatch(
+        part.map(({ sequence }) => sequence),
+        settings,
+      )
       const baseline = whole.reduce((sum, sample) => sum + clipped(sample), 0) / whole.length
       return {
         arrays: {
           ...arrays,
           factors: perSlot(layout, (row) => (clipped(part[row]!) - baseline) / whole.length),
         },
-        sequences: part.length,
-        length,
+        layout,
         tokens: part.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
       }
     },

@@ -1,6 +1,7 @@
 /** @file Micro-batches of scored completions for the policy gradient. */
 
-import { targetCount } from '../../lm/batches/sequence.ts'
+import type { LayoutSettings } from '../../lm/batches/layout.ts'
+import { type Sequence, targetCount } from '../../lm/batches/sequence.ts'
 import { type BatchLayout, membership, perSequence, tokenBatch } from '../../lm/batches/token-batch.ts'
 import type { HostTensor } from '../../lm/tensor/host-tensor.ts'
 import type { MicroBatch } from '../../lm/training/objective.ts'
@@ -52,6 +53,12 @@ export function countedTokens(samples: readonly Sample[], settings: PolicyTaskSe
   )
 }
 
+/** The sample's tokens; none of them counts where the sample does not. */
+function countedSequence(sample: Sample, settings: PolicyTaskSettings): Sequence {
+  const { sequence } = sample
+  return counts(sample, settings) ? sequence : { ids: sequence.ids, weights: sequence.ids.map(() => 0) }
+}
+
 /** What a token's loss counts for in the loss of the accumulated batch. */
 function tokenWeight(
   { sequence }: Sample,
@@ -77,13 +84,14 @@ function tokenWeight(
 }
 
 /** The arrays that `policyGradient` reads. A completion that does not count has no token among the slots. */
-export function policyBatch(part: readonly Sample[], whole: Whole, settings: PolicyTaskSettings): MicroBatch {
-  const sequences = part.map((sample) =>
-    counts(sample, settings)
-      ? sample.sequence
-      : { ids: sample.sequence.ids, weights: sample.sequence.ids.map(() => 0) },
-  )
-  const { arrays, layout, length } = tokenBatch(sequences)
+export function policyBatch(
+  part: readonly Sample[],
+  whole: Whole,
+  settings: PolicyTaskSettings,
+  layoutSettings: LayoutSettings,
+): MicroBatch {
+  const sequences = part.map((sample) => countedSequence(sample, settings))
+  const { arrays, layout } = tokenBatch(sequences, layoutSettings)
   const own = { sequences: part.length, tokens: layout.counted }
   const members = membership(layout)
   const averaging = members.data.map((member, index) => {
@@ -108,8 +116,7 @@ export function policyBatch(part: readonly Sample[], whole: Whole, settings: Pol
       microShare: scalar(microShare),
       entropyRank: scalar(entropyRank(layout.counted, settings.topEntropyQuantile)),
     },
-    sequences: part.length,
-    length,
+    layout,
     tokens: part.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
   }
 }
@@ -127,9 +134,16 @@ export function policyTask(rows: readonly Sample[], settings: PolicyTaskSettings
   return {
     rows,
     objective: policyGradient(settings),
-    lengthOf: ({ sequence }) => sequence.ids.length,
-    collate: (part, whole) =>
-      policyBatch(part, { sequences: whole.length, tokens: countedTokens(whole, settings) }, settings),
+    sequencesOf: (sample) => [countedSequence(sample, settings)],
+    // Some losses and metrics depend on all tokens of a micro-batch.
+    separable: false,
+    collate: (part, whole, layout) =>
+      policyBatch(
+        part,
+        { sequences: whole.length, tokens: countedTokens(whole, settings) },
+        settings,
+        layout,
+      ),
     columns: (metrics, whole) => ({ ...metrics, ...sampleColumns(whole) }),
   }
 }

@@ -15,10 +15,14 @@ export function rewardWeightedTask(rows: readonly WeightedGroup[], kl: number): 
   return {
     rows,
     objective: rewardWeighted,
-    lengthOf: ({ samples }) => Math.max(...samples.map(({ sequence }) => sequence.ids.length)),
-    collate: (part, whole) => {
+    sequencesOf: ({ samples }) => samples.map(({ sequence }) => sequence),
+    separable: true,
+    collate: (part, whole, settings) => {
       const samples = part.flatMap((group) => group.samples)
-      const { arrays, layout, length } = tokenBatch(samples.map(({ sequence }) => sequence))
+      const { arrays, layout } = tokenBatch(
+        samples.map(({ sequence }) => sequence),
+        settings,
+      )
       const factors = new Float32Array(layout.slots)
       const klFactors = new Float32Array(layout.slots)
       const reference = new Float32Array(layout.slots)
@@ -40,8 +44,7 @@ export function rewardWeightedTask(rows: readonly WeightedGroup[], kl: number): 
           klFactors: { shape: slots, data: klFactors },
           reference: { shape: slots, data: reference },
         },
-        sequences: samples.length,
-        length,
+        layout,
         tokens: samples.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),
       }
     },

@@ -52,11 +52,12 @@ export async function pretrain({
   const task: TrainingTask<Sequence> = {
     rows: windows.map((ids) => ({ ids, weights: new Uint8Array(ids.length).fill(1) })),
     objective: supervised,
-    lengthOf: (row) => row.ids.length,
-    collate: (rows, whole) => {
-      const { arrays, length, layout: slots } = tokenBatch(rows)
+    sequencesOf: (row) => [row],
+    separable: true,
+    collate: (rows, whole, settings) => {
+      const { arrays, layout: slots } = tokenBatch(rows, settings)
       const extra = supervisedShares(arrays, slots, whole)
-      return { arrays: { ...arrays, ...extra }, sequences: rows.length, length, tokens: slots.counted }
+      return { arrays: { ...arrays, ...extra }, layout: slots, tokens: slots.counted }
     },
     columns: (metrics) => metrics,
   }

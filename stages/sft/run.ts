@@ -1,5 +1,4 @@
 import type { ContextOf } from 'flow/stage'
-import { causalArrays } from '../../lm/batches/causal-arrays.ts'
 import type { Sequence } from '../../lm/batches/sequence.ts'
 import { tokenBatch } from '../../lm/batches/token-batch.ts'
 import type { DecoderConfig } from '../../lm/model/config.ts'
@@ -43,7 +42,7 @@ export async function fineTune({ inputs, outputs, params, ...context }: Context)
   if (heldOut !== undefined) requireRows(heldOut.sequences, params.max_length)
   const noise = { alpha: params.neftune_noise_alpha, seed: params.seed }
   const task: TrainingTask<Sequence> = {
-    ...supervisedTask(rows, config, params.loss_type),
+    ...supervisedTask(rows, params.loss_type),
     heldOut: heldOut?.sequences,
     disturb: disturbances([
       ...(noise.alpha > 0 ? [noisyEmbeddings(config, noise)] : []),
@@ -63,25 +62,18 @@ function warnOfLosses(sets: readonly Sequences[], maxLength: number, { warn }: P
 
 export function supervisedTask(
   rows: readonly Sequence[],
-  config: DecoderConfig,
   loss: 'nll' | 'dft' = 'nll',
 ): TrainingTask<Sequence> {
   return {
     rows,
     objective: loss === 'nll' ? supervised : dynamicFineTuning,
-    lengthOf: (row) => row.ids.length,
-    collate: (part, whole) => {
-      const { arrays, layout, length } = tokenBatch(part)
-      const isPacked = part.some(({ documents }) => documents !== undefined)
-      const documents = part.map((row) => row.documents ?? [row.ids.length])
+    sequencesOf: (row) => [row],
+    separable: true,
+    collate: (part, whole, settings) => {
+      const { arrays, layout } = tokenBatch(part, settings)
       return {
-        arrays: {
-          ...arrays,
-          ...supervisedShares(arrays, layout, whole),
-          ...(isPacked && causalArrays(config, length, documents)),
-        },
-        sequences: part.length,
-        length,
+        arrays: { ...arrays, ...supervisedShares(arrays, layout, whole) },
+        layout,
         tokens: part.reduce((sum, row) => sum + row.ids.length, 0),
       }
     },
@@ -91,21 +83,22 @@ export function supervisedTask(
 
 type Disturbance = NonNullable<TrainingTask<Sequence>['disturb']>
 
-function disturbances(all: readonly Disturbance[]): Disturbance {
+function disturbances(all: readonly Disturbance[]): Disturbance | undefined {
+  if (all.length === 0) return undefined
   return (batch, rows, place) => all.reduce((disturbed, disturb) => disturb(disturbed, rows, place), batch)
 }
 
 function droppedInputs({ model, adapter }: Policy, seed: number): Disturbance {
   return (batch, _rows, place) => ({
     ...batch,
-    arrays: { ...batch.arrays, ...dropoutArrays(adapter.modules, model.config, batch, seed, place) },
+    arrays: { ...batch.arrays, ...dropoutArrays(adapter.modules, model.config, batch.layout, seed, place) },
   })
 }
 
 function noisyEmbeddings({ hiddenSize }: DecoderConfig, settings: NoiseSettings): Disturbance {
   return (batch, rows, place) => {
     const longest = Math.max(...rows.map(({ ids }) => ids.length))
-    const noise = embeddingNoise(batch, longest, hiddenSize, settings, place)
+    const noise = embeddingNoise(batch.layout, longest, hiddenSize, settings, place)
     return { ...batch, arrays: { ...batch.arrays, noise } }
   }
 }

@@ -72,13 +72,12 @@ function gradientOf(name: string) {
     loadAdapter(referencePath(`adapters/${name}`), model.config),
   )
   const sequences = reference.input_ids.map((ids) => ({ ids, weights: ids.map(() => 1) }))
-  const { arrays, length, layout: slots } = tokenBatch(sequences)
-  const gradient = new CompiledGradient({ config: model.config, assemble, layout, objective: supervised })
+  const { arrays, layout: slots } = tokenBatch(sequences, { config: model.config, sharing: true })
+  const gradient = new CompiledGradient({ assemble, layout, objective: supervised })
   const { g, loss } = gradient.run(
     {
       arrays: { ...arrays, ...supervisedShares(arrays, slots, sequences) },
-      sequences: sequences.length,
-      length,
+      layout: slots,
       tokens: slots.counted,
     },
     tf.tensor1d(initial),

@@ -13,7 +13,7 @@ import { reinforce, rewardWeighted } from '../../lm/training/objectives/weighted
 import { type LabelScores, labelScores } from '../../lm/training/token-scores.ts'
 import type { Sample } from '../../stages/grpo/samples.ts'
 import { type LossType, type PolicyTaskSettings, policyBatch, tokenLossOf } from '../../stages/grpo/task.ts'
-import { largestDifference, readReference } from './reference.ts'
+import { largestDifference, readReference, referenceConfig } from './reference.ts'
 
 type Numbers = number[]
 type Metrics = Readonly<Record<string, number | null>>
@@ -272,7 +272,8 @@ describe('policy gradients', () => {
     })
     const counts = (row: number) => !settings.mask_truncated || inputs.finished[row]!
     const tokens = sum(lengths.filter((_, row) => counts(row)))
-    const { arrays } = policyBatch(samples, { sequences: lengths.length, tokens }, task)
+    const whole = { sequences: lengths.length, tokens }
+    const { arrays } = policyBatch(samples, whole, task, { config: referenceConfig('llama'), sharing: true })
     // Which row and column a slot stands for; those of padding hold what a model says about padding.
     const places = lengths.flatMap((length, row) =>
       counts(row) ? Array.from({ length }, (_, column) => [row, column] as const) : [],

@@ -1,7 +1,9 @@
 /** @file The numbers that transformers, PEFT and TRL computed, as `test/reference/` left them. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { decoderAdapter, loadAdapter } from '../../lm/model/adapter.ts'
+import { type DecoderConfig, decoderConfig } from '../../lm/model/config.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel } from '../../lm/model/model.ts'
 import type { Message } from '../../lm/text/messages.ts'
@@ -39,6 +41,12 @@ export interface ChatReference {
   readonly add_generation_prompt: boolean
   readonly text: string
   readonly ids: number[]
+}
+
+/** That of a checkpoint of `models/`. */
+export function referenceConfig(model: string): DecoderConfig {
+  const folder = referencePath(`models/${model}`)
+  return decoderConfig(openCheckpoint(folder).config, folder)
 }
 
 /** A checkpoint of `models/`, with an adapter of `adapters/` beside it where one is named. */

@@ -71,7 +71,7 @@ export async function trainOnline(
   const start = saved?.trainer.initial ?? initial
   const log: LogRow[] = [...(saved?.trainer.log ?? [])]
   const learner = new Learner(
-    { config: model.config, assemble, layout, objective: policyGradient(task), ...settings },
+    { assemble, layout, objective: policyGradient(task), ...settings },
     saved?.trainer ?? initialState(initial),
   )
   const entering = enteringPolicy(model, adapter)
@@ -81,6 +81,7 @@ export async function trainOnline(
   const reference =
     task.beta === 0 ? undefined : new SequenceScorer(entering, params.batch_size, params.temperature)
   const parts = { ...setup, tokenizer: model.tokenizer, sampler, old, reference }
+  const rowLayout = { config: model.config, sharing: true }
   let rollout = saved?.rollout
   let savedAtMs = performance.now()
   try {
@@ -118,7 +119,7 @@ export async function trainOnline(
         // TRL's `dapo`: the generation batch's tokens, as its share of an update.
         tokens: (rollout.countedTokens * micro.length) / params.steps_per_generation,
       }
-      learner.accumulate(policyBatch(rollout.parts[part]!, whole, task))
+      learner.accumulate(policyBatch(rollout.parts[part]!, whole, task, rowLayout))
     }
     const learningRate = settings.learningRate * scheduleFactor(rate, learner.updates)
     const { loss, tokens, metrics, gradientNorm } = learner.update(learningRate)

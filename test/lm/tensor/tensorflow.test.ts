@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest'
-import { causalArrays } from '../../../lm/batches/causal-arrays.ts'
 import { tokenBatch } from '../../../lm/batches/token-batch.ts'
 import { decoderConfig } from '../../../lm/model/config.ts'
 import { initialWeights } from '../../../lm/model/initialise.ts'
@@ -38,13 +37,13 @@ function trainingStep(): Record<string, ArrayLike<number>> {
     ids: Array.from({ length }, () => random.integer(0, config.vocabularySize - 1)),
     weights: Array.from({ length }, (_, position) => Number(position > 2)),
   }))
-  const { arrays, layout: slots, length } = tokenBatch(sequences)
+  const { arrays, layout: slots } = tokenBatch(sequences, { config, sharing: true })
   const shares = supervisedShares(arrays, slots, sequences)
-  const batch = upload({ ...arrays, ...shares, ...causalArrays(config, length) })
+  const batch = upload({ ...arrays, ...shares })
 
   const gradient = jit(({ p, ...batch }: TensorMap) => {
     const lossOf = (flat: Tensor) => {
-      const scores = scoreLabels({ config, weights: layout.split(flat) }, batch, sequences.length)
+      const scores = scoreLabels({ config, weights: layout.split(flat) }, batch)
       return supervised(scores, batch).loss as tf.Scalar
     }
     const { value, grad } = tf.valueAndGrad(lossOf)(p!)

@@ -13,8 +13,8 @@ import { largestDifference, referencePath } from '../reference.ts'
 const folder = referencePath('models/llama')
 const config = decoderConfig(openCheckpoint(folder).config, folder)
 const modules = loraModules(config, { ...plainLora, r: 4, alpha: 8, targets: allTargets })
-const shape = { sequences: 8, length: 64 }
-const rows = shape.sequences * shape.length
+const shape = { rows: 8, length: 64 }
+const rows = shape.rows * shape.length
 const width = config.hiddenSize
 
 beforeAll(async () => {
@@ -23,7 +23,12 @@ beforeAll(async () => {
 })
 
 /** What is left of inputs that are all 1, [rows * width]. */
-function left(module: string, rate: number, seed = 0, place = { update: 0, micro: 0 }): Float32Array {
+function left(
+  module: string,
+  rate: number,
+  seed = 0,
+  place = { update: 0, micro: 0, pass: 0 },
+): Float32Array {
   return tf.tidy(() => {
     const batch = upload(dropoutArrays(modules, config, shape, seed, place))
     const drop = droppedInputs(modules, rate, batch)!
@@ -75,8 +80,9 @@ describe('dropout', () => {
     const others = [
       left(key, 0.5),
       left(query, 0.5, 1),
-      left(query, 0.5, 0, { update: 1, micro: 0 }),
-      left(query, 0.5, 0, { update: 0, micro: 1 }),
+      left(query, 0.5, 0, { update: 1, micro: 0, pass: 0 }),
+      left(query, 0.5, 0, { update: 0, micro: 1, pass: 0 }),
+      left(query, 0.5, 0, { update: 0, micro: 0, pass: 1 }),
     ]
     for (const other of others) expect(Math.abs(correlation(values, other))).toBeLessThan(limit)
     for (const distance of [1, 2, width, 2 * width]) {

@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { causalArrays } from '../../../lm/batches/causal-arrays.ts'
 import { tokenBatch } from '../../../lm/batches/token-batch.ts'
 import { upload } from '../../../lm/tensor/host-tensor.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
@@ -17,12 +16,15 @@ describe('what the model says of each label', () => {
 
   it.each([1, 0.7])('at temperature %d', (temperature) => {
     const parameters = loadReferenceModel('qwen2')
-    const { arrays, length } = tokenBatch([{ ids, weights: ids.map(() => 1) }])
+    const { arrays } = tokenBatch([{ ids, weights: ids.map(() => 1) }], {
+      config: parameters.config,
+      sharing: true,
+    })
     const run = jit((batch: TensorMap) => {
-      const { logps, entropy, logSumSquares, meanScore } = scoreLabels(parameters, batch, 1, temperature)
+      const { logps, entropy, logSumSquares, meanScore } = scoreLabels(parameters, batch, temperature)
       return { logps, entropy, squares: logSumSquares(), mean: meanScore() }
     })
-    const ours = run(upload({ ...arrays, ...causalArrays(parameters.config, length) }))
+    const ours = run(upload(arrays))
     ids.slice(1).forEach((label, position) => {
       const scores = rows[position]!.map((score) => score / temperature)
       const total = Math.log(scores.reduce((sum, score) => sum + Math.exp(score), 0))

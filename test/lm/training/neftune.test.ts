@@ -24,9 +24,9 @@ beforeAll(async () => {
 })
 
 const settings = { alpha: 5, seed: 1 }
-const place = { update: 3, micro: 1 }
+const place = { update: 3, micro: 1, pass: 0 }
 const noise = (changed = {}, at = place) =>
-  embeddingNoise({ sequences: 4, length: 24 }, 21, 32, { ...settings, ...changed }, at)
+  embeddingNoise({ rows: 4, length: 24 }, 21, 32, { ...settings, ...changed }, at)
 
 describe('the noise', () => {
   it('is uniform in +-alpha / sqrt(longest * hiddenSize)', () => {
@@ -48,8 +48,9 @@ describe('the noise', () => {
     expect(noise({ alpha: 10 }).data[7]).toBeCloseTo(2 * noise().data[7]!, 6)
     for (const other of [
       noise({ seed: 2 }),
-      noise({}, { update: 4, micro: 1 }),
-      noise({}, { update: 3, micro: 0 }),
+      noise({}, { update: 4, micro: 1, pass: 0 }),
+      noise({}, { update: 3, micro: 0, pass: 0 }),
+      noise({}, { update: 3, micro: 1, pass: 1 }),
     ]) {
       expect(other.data).not.toEqual(noise().data)
     }
@@ -70,7 +71,7 @@ it('disturbs training and no validation', async () => {
     ...plain,
     disturb: (batch, _rows, at) => {
       const { hiddenSize } = model.config
-      const noise = embeddingNoise(batch, batch.length, hiddenSize, { alpha: 15, seed: 0 }, at)
+      const noise = embeddingNoise(batch.layout, batch.layout.length, hiddenSize, { alpha: 15, seed: 0 }, at)
       return { ...batch, arrays: { ...batch.arrays, noise } }
     },
   })

@@ -1,6 +1,5 @@
 /** @file Packed rows: which documents share one, and that none of them notices. */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { causalArrays } from '../../../lm/batches/causal-arrays.ts'
 import type { Sequence } from '../../../lm/batches/sequence.ts'
 import { tokenBatch } from '../../../lm/batches/token-batch.ts'
 import type { DecoderParameters } from '../../../lm/model/decoder.ts'
@@ -78,10 +77,9 @@ describe('a packed row', () => {
 
 /** The log-probability of each counted token, by its document. */
 function logpsOf(parameters: DecoderParameters, rows: readonly Sequence[]): number[] {
-  const { arrays, layout, length } = tokenBatch(rows)
-  const documents = rows.map((row) => row.documents ?? [row.ids.length])
-  const run = jit((batch: TensorMap) => ({ logps: scoreLabels(parameters, batch, rows.length).logps }))
-  const { logps } = run(upload({ ...arrays, ...causalArrays(parameters.config, length, documents) }))
+  const { arrays, layout } = tokenBatch(rows, { config: parameters.config, sharing: true })
+  const run = jit((batch: TensorMap) => ({ logps: scoreLabels(parameters, batch).logps }))
+  const { logps } = run(upload(arrays))
   return [...logps!.dataSync().slice(0, layout.counted)]
 }
 

@@ -43,13 +43,13 @@ export function supervisedTask(
   return {
     rows,
     objective,
-    lengthOf: ({ ids }) => ids.length,
-    collate: (part, whole) => {
-      const { arrays, layout, length } = tokenBatch(part)
+    sequencesOf: (row) => [row],
+    separable: true,
+    collate: (part, whole, settings) => {
+      const { arrays, layout } = tokenBatch(part, settings)
       return {
         arrays: { ...arrays, ...supervisedShares(arrays, layout, whole) },
-        sequences: part.length,
-        length,
+        layout,
         tokens: part.reduce((sum, { ids }) => sum + ids.length, 0),
       }
     },

@@ -205,7 +205,7 @@ describe('an interrupted training', () => {
           progress: ({ step }) => steps.push(step),
         }),
       )
-      expect(said).toEqual([`resuming after step ${last} of 4`])
+      expect(said[0]).toBe(`resuming after step ${last} of 4`)
       expect(steps).toEqual([1, 2, 3, 4].slice(last))
       expect(Buffer.from(resumed.parameters.buffer).equals(Buffer.from(whole.parameters.buffer))).toBe(true)
       expect(resumed.log).toEqual(whole.log)

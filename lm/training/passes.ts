@@ -1,0 +1,55 @@
+/**
+ * @file The passes in which a course of micro-batches is computed. Their shapes are planned for the whole course before
+ * it begins, from its rows and settings alone: what was compiled before, or where a training resumes, makes no
+ * difference.
+ */
+import { inPasses } from '../batches/in-passes.ts'
+import type { LayoutSettings } from '../batches/layout.ts'
+import { planShapes } from '../batches/shape-plan.ts'
+import { inputsOf, rowsOf } from '../batches/token-batch.ts'
+import type { DecoderConfig } from '../model/config.ts'
+import type { TrainingTask } from './trainer.ts'
+
+type PassedTask<Row> = Pick<TrainingTask<Row>, 'sequencesOf' | 'separable' | 'disturb'>
+
+export interface Passes<Row> {
+  /** The rows of a micro-batch by pass. */
+  of(rows: readonly Row[]): Row[][]
+  readonly layout: LayoutSettings
+  /** For the log: how many shapes, how much of them is padding. */
+  readonly summary: string
+}
+
+/** Tokens of a row's longest sequence. */
+export function longestOf<Row>({ sequencesOf }: Pick<TrainingTask<Row>, 'sequencesOf'>, row: Row): number {
+  return Math.max(...sequencesOf(row).map(({ ids }) => ids.length))
+}
+
+/** Micro-batches to plan from: a longer course goes on with those shapes, and a shorter one begins alike. */
+const plannedMicroBatches = 100
+
+/** @param course the micro-batches of an epoch */
+export function planPasses<Row>(
+  task: PassedTask<Row>,
+  course: readonly (readonly Row[])[],
+  config: DecoderConfig,
+): Passes<Row> {
+  // What is dropped, or noise, is each sequence's own.
+  const sharing = task.disturb === undefined
+  const of = (rows: readonly Row[]) =>
+    task.separable
+      ? inPasses(rows, (row) => task.sequencesOf(row).flatMap(inputsOf), config, sharing)
+      : [[...rows]]
+  const passes = course.slice(0, plannedMicroBatches).flatMap(of)
+  const layouts = (settings: LayoutSettings) =>
+    passes.map((rows) => rowsOf(rows.flatMap(task.sequencesOf), settings))
+  const needed = layouts({ config, sharing, steps: 8 })
+  const shapes = planShapes(needed, config)
+  const layout = { config, sharing, shapes }
+  const planned = layouts(layout)
+  const occupied = planned.reduce((sum, each) => sum + each.occupied, 0)
+  const places = planned.reduce((sum, { rows, length }) => sum + rows * length, 0)
+  const used = new Set(planned.map(({ rows, length, slots }) => `${rows} ${length} ${slots}`))
+  const padding = (100 * (1 - occupied / places)).toFixed(1)
+  return { of, layout, summary: `${used.size} shapes, ${padding}% padding` }
+}
