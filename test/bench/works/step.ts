@@ -28,9 +28,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   const lora = { ...plainLora, r: rank, alpha: 2 * rank, targets: allTargets }
   const { assemble, layout, initial } = adapterCourse(model, freshAdapter(model, lora, 0))
   const row = { ids, weights: ids.map(() => 1) }
-  const { objective, collate } = supervisedTask([row], model.config)
+  const { objective, collate } = supervisedTask([row])
   const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1 }
-  const settings = { config: model.config, assemble, layout, objective, optimizer }
+  const settings = { assemble, layout, objective, optimizer }
 
   /** Loss and time of each update of a learner of its own. */
   const train = (count: number) => {
@@ -38,7 +38,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const losses: number[] = []
     const seconds = Array.from({ length: count }, () =>
       timed(() => {
-        learner.accumulate(collate([row], [row]))
+        learner.accumulate(collate([row], [row], { config: model.config, sharing: true }))
         losses.push(learner.update(rate).loss)
       }),
     )
