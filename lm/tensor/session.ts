@@ -125,6 +125,11 @@ export class Session {
     for (const name in outputs) fetches[name] = ortTensor(outputs[name]!)
     for (const name of this.#onDevice) fetches[name] = null
     const results = this.#native.run(feeds, fetches, {})
+    // Where some results stay on the device, the others come in arrays of their own.
+    if (this.#onDevice.length > 0) {
+      for (const name in outputs)
+        outputs[name]!.values.set((results[name] as unknown as OrtTensor).data as TypedArray)
+    }
     const released = () => {
       this.#held--
       this.#endIfUnused()
