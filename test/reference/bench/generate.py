@@ -20,9 +20,9 @@ def main():
     sampling = {'do_sample': False} if greedy else {
         'do_sample': True, 'temperature': settings['temperature'], 'top_p': settings['top_p'], 'top_k': 0,
     }
-    config = transformers.GenerationConfig(
-        **sampling, max_new_tokens=tokens, min_new_tokens=tokens, pad_token_id=0, eos_token_id=None
-    )
+    # Without an end token every answer is as long as asked; that of the model's own configuration would fill in.
+    model.generation_config.eos_token_id = None
+    config = transformers.GenerationConfig(**sampling, max_new_tokens=tokens, pad_token_id=0)
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers = [None] * len(prompts)
 
