@@ -21,8 +21,8 @@ export const irVersion = 8
 /** The ONNX domain of ONNX Runtime's own operators. */
 export const microsoft = 'com.microsoft'
 
-/** `int64` and `float64` occur inside a lowering only. */
-export type ValueType = ElementType | 'int64' | 'float64'
+/** `int64` and `float64` occur inside a lowering only, `int8` as an input. */
+export type ValueType = ElementType | 'int8' | 'int64' | 'float64'
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 export type Attributes = Readonly<Record<string, Attribute>>
 
@@ -85,7 +85,7 @@ export class Graph {
   /** @param provider what the graph will run on: lowerings choose operators that it has */
   constructor(readonly provider: Provider = 'cpu') {}
 
-  input(name: string, shape: readonly number[], dtype: ElementType): Value {
+  input(name: string, shape: readonly number[], dtype: ElementType | 'int8'): Value {
     const value: Value = { name, shape, dtype }
     this.#inputs.push(value)
     return value

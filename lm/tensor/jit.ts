@@ -7,7 +7,8 @@ import { recordCompilation } from './compilations.ts'
 import type { ElementType } from './dtype.ts'
 import { Graph, type Value } from './graph.ts'
 import { currentOnnxBackend, type OnnxBackend } from './onnx-backend.ts'
-import { type Output, Session, staysOnDevice } from './session.ts'
+import type { RoundedMatrix } from './rounded-matrix.ts'
+import { type FixedValue, type Output, Session, staysOnDevice } from './session.ts'
 import { type TensorMap, tf } from './tf.ts'
 
 const resultPrefix = 'result_'
@@ -18,6 +19,8 @@ interface Compiled {
   readonly parameters: readonly string[]
   /** Graph inputs fed from tensors that the function closed over. */
   readonly captured: readonly { readonly name: string; readonly info: tf.TensorInfo }[]
+  /** Rounded matrices that the function closed over, and their scales. */
+  readonly fixed: Readonly<Record<string, FixedValue>>
   readonly results: readonly Output[]
 }
 
@@ -108,7 +111,24 @@ function compile<Arguments extends TensorMap>(
     return value
   }
 
-  const results = backend.tracing({ graph, capture }, () => {
+  const rounded = new Map<tf.TensorInfo, Value>()
+  const fixed: Record<string, FixedValue> = {}
+  const captureRounded = (info: tf.TensorInfo, { values, scales }: RoundedMatrix): Value => {
+    const fix = (name: string, host: FixedValue) => {
+      fixed[name] = host
+      return graph.input(name, host.shape, host.dtype)
+    }
+    const shape = [scales.length, values.length / scales.length]
+    const whole = rounded.get(info) ?? fix(`rounded_${rounded.size}`, { dtype: 'int8', shape, values })
+    rounded.set(info, whole)
+    // Scales of its own for each reading keep ONNX Runtime from making one of them all, which would live all along.
+    const name = `scales_${Object.keys(fixed).length}`
+    const scale = fix(name, { dtype: 'float32', shape: [scales.length], values: scales })
+    const made = graph.op('DequantizeLinear', [whole, scale], { axis: 0 }, shape, 'float32')
+    return graph.reshape(made, info.shape)
+  }
+
+  const results = backend.tracing({ graph, capture, captureRounded }, () => {
     tf.engine().startScope('jit')
     try {
       const symbols: TensorMap = {}
@@ -141,6 +161,7 @@ function compile<Arguments extends TensorMap>(
     session,
     parameters: Object.keys(args).filter((name) => used.has(`argument_${name}`)),
     captured: [...captured].flatMap(([info, { name }]) => (used.has(name!) ? [{ name: name!, info }] : [])),
+    fixed: Object.fromEntries(Object.entries(fixed).filter(([name]) => used.has(name))),
     results: outputs,
   }
 }
@@ -157,7 +178,7 @@ function run(backend: OnnxBackend, program: Compiled, args: TensorMap): TensorMa
   for (const name of program.parameters) feeds[`argument_${name}`] = alive(args[name]!)
   for (const { name, info } of program.captured) feeds[name] = alive(info)
   const lasting = new Set(program.captured.map(({ name }) => name))
-  const infos = backend.run(program.session, feeds, program.results, lasting)
+  const infos = backend.run(program.session, feeds, program.results, lasting, program.fixed)
   const results: TensorMap = {}
   program.results.forEach(({ name }, index) => {
     results[name.slice(resultPrefix.length)] = tf.engine().makeTensorFromTensorInfo(infos[index]!)

@@ -13,6 +13,7 @@ import { KernelSessions } from './kernel-sessions.ts'
 import { lower, lowerings } from './lowerings/index.ts'
 import { type KernelAttributes, NoLowering } from './lowerings/lowering.ts'
 import type { Provider } from './provider.ts'
+import { type RoundedMatrix, roundRows, spreadOut } from './rounded-matrix.ts'
 import {
   type DeviceValue,
   type HostValue,
@@ -30,12 +31,13 @@ interface Symbol {
   readonly value: Value
 }
 
-/** A buffer of the backend: numbers on the host, on the device or on both, or a symbol of a trace. */
+/** A buffer of the backend: numbers on the host, on the device or on both, rounded ones, or a symbol of a trace. */
 interface Buffer {
   readonly dtype: ElementType
   values?: TypedArray
   device?: DeviceValue
   readonly symbol?: Symbol
+  readonly rounded?: RoundedMatrix
   /** `values` were allocated by the backend, so they may be handed out again once nobody holds them. */
   readonly pooled: boolean
   references: number
@@ -48,6 +50,8 @@ export interface Trace {
   readonly graph: Graph
   /** The graph's input for a tensor that was made outside the trace. */
   capture(info: tf.TensorInfo, dtype: ElementType): Value
+  /** The numbers of a rounded matrix, made anew for each reading: none of them outlives what it is needed for. */
+  captureRounded(info: tf.TensorInfo, matrix: RoundedMatrix): Value
 }
 
 export class OnnxBackend extends tf.KernelBackend {
@@ -84,6 +88,7 @@ export class OnnxBackend extends tf.KernelBackend {
     if (buffer.symbol !== undefined) {
       throw untraceable("a traced function must not read a tensor's numbers", 'they exist only when it runs')
     }
+    if (buffer.rounded !== undefined) return spreadOut(buffer.rounded)
     if (buffer.values === undefined) {
       buffer.values = this.allocate(buffer.dtype, buffer.device!.size)
       this.#memory.download(buffer.device!, buffer.values)
@@ -94,7 +99,8 @@ export class OnnxBackend extends tf.KernelBackend {
   /** The symbolic value of a tensor inside the running trace. */
   symbolic(info: tf.TensorInfo): Value {
     const buffer = this.#buffer(info.dataId)
-    const { graph, capture } = this.#trace!
+    const { graph, capture, captureRounded } = this.#trace!
+    if (buffer.rounded !== undefined) return captureRounded(info, buffer.rounded)
     if (buffer.symbol === undefined) return capture(info, buffer.dtype)
     if (buffer.symbol.graph !== graph) {
       throw untraceable(
@@ -120,6 +126,18 @@ export class OnnxBackend extends tf.KernelBackend {
     return this.#pool.take(dtype, length)
   }
 
+  /**
+   * A matrix held in 8 bits a number where the provider computes from them, and in float32, rounded all the same,
+   * where it does not.
+   * @param data [rows, columns]
+   */
+  rounded(data: Float32Array, shape: readonly [number, number]): tf.Tensor {
+    const rounded = roundRows(data, shape[1])
+    if (this.provider !== 'cpu') return tf.tensor(spreadOut(rounded), [...shape], 'float32')
+    const info = this.#store({ dtype: 'float32', rounded, pooled: false, references: 1 }, shape)
+    return tf.engine().makeTensorFromTensorInfo(info)
+  }
+
   /** Makes a buffer of the pool a tensor's. */
   adopt(values: TypedArray, shape: readonly number[], dtype: ElementType): tf.TensorInfo {
     return this.#store({ dtype, values, pooled: true, references: 1 }, shape)
@@ -129,14 +147,16 @@ export class OnnxBackend extends tf.KernelBackend {
    * Runs a compiled graph on tensors and makes tensors of its results.
    * @param lasting names of inputs that will be read again: they stay on the device from the first reading on,
    * others from the second
+   * @param fixed inputs that are no tensors
    */
   run(
     session: Session,
     inputs: Readonly<Record<string, tf.TensorInfo>>,
     outputs: readonly Output[],
     lasting: ReadonlySet<string> = new Set(),
+    fixed: Readonly<Record<string, Input>> = {},
   ): tf.TensorInfo[] {
-    const feeds: Record<string, Input> = {}
+    const feeds: Record<string, Input> = { ...fixed }
     for (const name in inputs) feeds[name] = this.#feed(inputs[name]!, lasting.has(name))
     const fetches: Record<string, HostValue> = {}
     for (const output of outputs) {

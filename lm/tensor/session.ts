@@ -10,6 +10,11 @@ export interface HostValue {
   readonly values: TypedArray
 }
 
+/** What a graph reads at each run, whatever its arguments. */
+export type FixedValue =
+  | HostValue
+  | { readonly dtype: 'int8'; readonly shape: readonly number[]; readonly values: Int8Array }
+
 /** Numbers in the memory of a GPU. Whoever holds one disposes it. */
 export class DeviceValue {
   readonly #tensor: OrtTensor
@@ -39,7 +44,7 @@ export class DeviceValue {
   }
 }
 
-export type Input = HostValue | { readonly shape: readonly number[]; readonly device: DeviceValue }
+export type Input = FixedValue | { readonly shape: readonly number[]; readonly device: DeviceValue }
 
 export interface Output {
   readonly name: string

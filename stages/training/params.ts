@@ -1,6 +1,7 @@
 /** @file Parameters that every stage shares that trains an adapter, under the names that TRL's and PEFT's users know. */
 import { Type } from 'flow/stage'
 import { loraParams } from './lora.ts'
+import { precisionParams } from './precision.ts'
 
 export interface TrainingDefaults {
   readonly epochs: number
@@ -47,6 +48,7 @@ export function trainingParams(defaults: TrainingDefaults) {
       description: 'Rows of like length together: less padding',
     }),
     seed: Type.Integer({ default: 0 }),
+    ...precisionParams,
     lora: loraParams,
   }
 }

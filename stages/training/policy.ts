@@ -19,9 +19,10 @@ import {
 import type { TrainerSettings, TrainingTask } from '../../lm/training/trainer.ts'
 import { openDevice } from '../device/open-device.ts'
 import { type LoraParams, loraSettings } from './lora.ts'
+import { explainPrecision, type PrecisionParams } from './precision.ts'
 
 /** The parameters of `trainingParams`, as a stage receives them. */
-export interface TrainingParams {
+export interface TrainingParams extends PrecisionParams {
   readonly epochs: number
   readonly max_steps: number
   readonly batch_size: number
@@ -60,7 +61,8 @@ export async function loadPolicy(
   context: TrainingContext,
 ): Promise<Policy> {
   await openDevice(context)
-  const model = loadModel(inputs.model)
+  explainPrecision(params, context)
+  const model = loadModel(inputs.model, params.base_precision)
   if (model.remark !== undefined) context.log(model.remark)
   const given = inputs.adapter === undefined ? undefined : loadAdapter(inputs.adapter, model.config)
   return { model, adapter: startingAdapter(model, given, loraSettings(params.lora), params.seed) }

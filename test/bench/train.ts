@@ -37,6 +37,12 @@ const step: Work = {
   },
   contestants: () => [
     { name: 'Flow', interpreter: 'node', program: 'works/step' },
+    {
+      name: 'Flow, base int8',
+      interpreter: 'node',
+      program: 'works/step',
+      settings: { base_precision: 'int8' },
+    },
     { name: 'PyTorch', interpreter: 'torch', program: 'step.py' },
   ],
   goals: [

@@ -3,7 +3,7 @@
 import { freshAdapter } from '../../../lm/model/adapter.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
 import { allTargets } from '../../../lm/model/lora-modules.ts'
-import { loadModel } from '../../../lm/model/model.ts'
+import { type BasePrecision, loadModel } from '../../../lm/model/model.ts'
 import { startDevice } from '../../../lm/tensor/device.ts'
 import { initialState, Learner } from '../../../lm/training/learner.ts'
 import { adapterCourse } from '../../../lm/training/train-adapter.ts'
@@ -19,12 +19,14 @@ interface Settings {
   readonly learning_rate: number
   /** Updates that are timed, after one that is not. */
   readonly steps: number
+  readonly base_precision?: BasePrecision
 }
 
 export async function main(argv: readonly string[]): Promise<number> {
-  const { model: folder, threads, ids, rank, steps, learning_rate: rate } = readSettings<Settings>(argv)
+  const { model: folder, threads, ids, rank, steps, ...rest } = readSettings<Settings>(argv)
+  const { learning_rate: rate, base_precision: base } = rest
   await startDevice('cpu', threads)
-  const model = loadModel(folder)
+  const model = loadModel(folder, base)
   const lora = { ...plainLora, r: rank, alpha: 2 * rank, targets: allTargets }
   const { assemble, layout, initial } = adapterCourse(model, freshAdapter(model, lora, 0))
   const row = { ids, weights: ids.map(() => 1) }
