@@ -1,14 +1,18 @@
 /**
- * @file Answers to prompts, in batches with a key-value cache. Each prompt draws from a random sequence of its own,
- * so that what it is batched with does not change its answer.
+ * @file Answers to prompts, many at a time, with a key-value cache; a finished row makes room for a waiting prompt. Each
+ * prompt draws from a random sequence of its own, so that what it is batched with does not change its answer.
  */
 
-import { bucketLength } from '../batches/buckets.ts'
 import { LmFailure } from '../failure.ts'
+import type { DecoderConfig } from '../model/config.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
-import { createRandom } from '../random.ts'
+import { createRandom, type SeededRandom } from '../random.ts'
+import { type Tensor, tf } from '../tensor/tf.ts'
 import { KeyValueCache } from './cache.ts'
-import { pick, type Sampling } from './sampling.ts'
+import { joined, type KeyValues } from './key-values.ts'
+import { readPrompts } from './prefill.ts'
+import { commonLength, comparePrompts } from './prefix-tree.ts'
+import { type Picked, pick, type Sampling } from './sampling.ts'
 import { DecodingSteps } from './steps.ts'
 
 export interface GenerationSettings extends Sampling {
@@ -70,52 +74,90 @@ export class Generator {
         hint: 'shorten the prompt: at least one position must be left for the answer',
       })
     })
+    if (prompts.length === 0) return []
     const answers = prompts.map(() => ({ ids: [] as number[], logps: [] as number[], finished: false }))
     const stops = new Set(settings.stopIds)
-    // Prompts of like length share a batch: little padding.
-    const order = prompts.map((_, index) => index).sort((a, b) => prompts[a]!.length - prompts[b]!.length)
-    let decoded = 0
-    let finishedBefore = 0
+    const sizes = prompts.map((prompt) => prompt.length)
     const startMs = performance.now()
-    for (let start = 0; start < order.length; start += settings.batchSize) {
-      await answerBatch(order.slice(start, start + settings.batchSize))
+    let decoded = 0
+    let closed = 0
+    const pause = async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      hooks.signal?.throwIfAborted()
     }
-    return answers
 
-    async function answerBatch(batch: readonly number[]): Promise<void> {
-      const length = bucketLength(Math.max(...batch.map((index) => prompts[index]!.length)))
-      const capacity = bucketLength(length + Math.max(...batch.map((index) => room[index]!)))
-      const cache = new KeyValueCache(config, batch.length, capacity)
-      const randoms = batch.map((index) => createRandom(`generate ${settings.seed} ${index}`))
-      const open = batch.map(() => true)
-      let scores = steps.prefill(
-        batch.map((index) => prompts[index]!),
-        length,
-        cache,
-      )
-      for (;;) {
-        const next = new Int32Array(batch.length)
-        batch.forEach((index, row) => {
-          if (!open[row]) return
-          const { id, logp } = pick(scores, row * vocabularySize, vocabularySize, settings, randoms[row]!)
-          const answer = answers[index]!
-          answer.ids.push(id)
-          answer.logps.push(logp)
-          decoded++
-          next[row] = id
-          hooks.token?.(index, id)
-          answer.finished = stops.has(id)
-          open[row] = !answer.finished && answer.ids.length < room[index]!
+    const beginning = commonLength(prompts, Math.min(...sizes) - 1)
+    const common =
+      beginning < worthSharing || prompts.length === 1
+        ? undefined
+        : await readCommon(steps, config, prompts[0]!.slice(0, beginning), pause)
+    const offset = common?.length ?? 0
+    // Prompts that begin alike are read together.
+    const waiting = inOrder(prompts)
+    const rows: Row[] = []
+    const cache = new KeyValueCache(config, Math.min(settings.batchSize, prompts.length), offset)
+    for (;;) {
+      const free = settings.batchSize - rows.length
+      if (
+        waiting.length > 0 &&
+        (rows.length === 0 || free >= Math.min(waiting.length, settings.batchSize / 4))
+      ) {
+        const admitted = waiting.splice(0, admission(waiting, prompts, free))
+        const suffixes = admitted.map((index) => prompts[index]!.slice(offset))
+        const read = await readPrompts(steps, config, suffixes, common, pause)
+        const begun = admitted.map((index) => ({
+          index,
+          random: createRandom(`generate ${settings.seed} ${index}`),
+        }))
+        const hidden = tf.tensor2d(read.hidden, [begun.length, config.hiddenSize])
+        const open = take(begun, hidden)
+        begun.forEach((row, place) => {
+          if (!open[place]) return
+          cache.add(read.runs[place]!)
+          rows.push(row)
         })
-        const closed = open.filter((each) => !each).length
-        const tokensPerSecond = decoded / ((performance.now() - startMs) / 1000)
-        hooks.progress?.({ prompts: finishedBefore + closed, tokens: decoded, tokensPerSecond })
-        await new Promise((resolve) => setImmediate(resolve))
-        hooks.signal?.throwIfAborted()
-        if (closed === batch.length) break
-        scores = steps.decode(next, cache)
+      } else {
+        const last = rows.map(({ index }) => answers[index]!.ids.at(-1)!)
+        const open = take(rows, steps.decode(last, cache, common))
+        for (let row = rows.length - 1; row >= 0; row--) {
+          if (open[row]) continue
+          cache.remove(row)
+          rows[row] = rows.at(-1)!
+          rows.pop()
+        }
       }
-      finishedBefore += batch.length
+      const tokensPerSecond = decoded / ((performance.now() - startMs) / 1000)
+      hooks.progress?.({ prompts: closed, tokens: decoded, tokensPerSecond })
+      await pause()
+      if (rows.length === 0 && waiting.length === 0) return answers
+    }
+
+    /** The next token of each row, from hidden states that it disposes; whether each row goes on. */
+    function take(chosen: readonly Row[], hidden: Tensor): boolean[] {
+      const picked = choose(chosen, hidden)
+      return chosen.map(({ index }, row) => {
+        const { id, logp } = picked[row]!
+        const answer = answers[index]!
+        answer.ids.push(id)
+        answer.logps.push(logp)
+        decoded++
+        hooks.token?.(index, id)
+        answer.finished = stops.has(id)
+        const open = !answer.finished && answer.ids.length < room[index]!
+        if (!open) closed++
+        return open
+      })
+    }
+
+    function choose(chosen: readonly Row[], hidden: Tensor): Picked[] {
+      if (settings.temperature === 0) {
+        const { ids, logps } = steps.greedy(hidden)
+        return chosen.map((_, row) => ({ id: ids[row]!, logp: logps[row]! }))
+      }
+      const weights = steps.weights(hidden, settings.temperature)
+      return chosen.map(({ random }, row) =>
+        pick(weights, row * vocabularySize, vocabularySize, settings, random),
+      )
     }
   }
 
@@ -127,6 +169,51 @@ export class Generator {
   dispose(): void {
     this.#steps.dispose()
   }
+}
+
+/** A prompt that is being answered. */
+interface Row {
+  readonly index: number
+  readonly random: SeededRandom
+}
+
+/** A shorter beginning in common is rather copied into each row. */
+const worthSharing = 16
+
+/** Tokens of prompts read before their keys and values move into the cache. */
+const tokensAtOnce = 4096
+
+/** The prompts, those that begin alike side by side. */
+function inOrder(prompts: readonly (readonly number[])[]): number[] {
+  return prompts.map((_, index) => index).sort((a, b) => comparePrompts(prompts[a]!, prompts[b]!) || a - b)
+}
+
+/** How many of the waiting prompts are read next: as many as there are free rows, equal prompts together if they fit. */
+function admission(
+  waiting: readonly number[],
+  prompts: readonly (readonly number[])[],
+  free: number,
+): number {
+  let [count, tokens] = [0, 0]
+  while (count < Math.min(free, waiting.length)) {
+    tokens += prompts[waiting[count]!]!.length
+    if (count > 0 && tokens > tokensAtOnce) break
+    count++
+  }
+  let whole = count
+  const same = (a: number, b: number) => comparePrompts(prompts[waiting[a]!]!, prompts[waiting[b]!]!) === 0
+  while (whole > 0 && whole < waiting.length && same(whole - 1, whole)) whole--
+  return whole || count
+}
+
+async function readCommon(
+  steps: DecodingSteps,
+  config: DecoderConfig,
+  ids: readonly number[],
+  pause: () => Promise<void>,
+): Promise<KeyValues> {
+  const { runs } = await readPrompts(steps, config, [ids], undefined, pause)
+  return joined(runs[0]!, config)
 }
 
 /** Answers of a policy that is asked once; see `Generator`. */

@@ -1,4 +1,4 @@
-/** @file Picks the next token from vocabulary scores: greedy, or temperature, then top-k, then top-p (nucleus). */
+/** @file Picks the next token by chance: temperature, then top-k, then top-p (nucleus). */
 import type { SeededRandom } from '../random.ts'
 
 export interface Sampling {
@@ -16,94 +16,89 @@ export interface Picked {
   readonly logp: number
 }
 
-/** @param scores one row of vocabulary scores, at `offset` in a larger array */
+/**
+ * Picks from one row of weights, exp((score - highest score) / temperature), at `offset` in a larger array. The
+ * temperature is above 0.
+ */
 export function pick(
-  scores: Float32Array,
+  weights: ArrayLike<number>,
   offset: number,
   size: number,
-  sampling: Sampling,
+  { topP, topK }: Sampling,
   random: SeededRandom,
 ): Picked {
-  let best = 0
-  let highest = Number.NEGATIVE_INFINITY
-  for (let id = 0; id < size; id++) {
-    const score = scores[offset + id]!
-    if (score > highest) {
-      highest = score
-      best = id
-    }
-  }
-  const scale = sampling.temperature === 0 ? 1 : 1 / sampling.temperature
   let sum = 0
-  for (let id = 0; id < size; id++) sum += Math.exp((scores[offset + id]! - highest) * scale)
-  const logSum = Math.log(sum)
-  const logp = (id: number) => (scores[offset + id]! - highest) * scale - logSum
-  if (sampling.temperature === 0) return { id: best, logp: logp(best) }
-
-  if (sampling.topP >= 1 && sampling.topK === 0) {
-    let left = random.next() * sum
-    for (let id = 0; id < size; id++) {
-      left -= Math.exp((scores[offset + id]! - highest) * scale)
-      if (left < 0) return { id, logp: logp(id) }
+  for (let id = 0; id < size; id++) sum += weights[offset + id]!
+  const kept = topP < 1 || topK > 0 ? nucleus(weights, offset, size, sum, { topP, topK }) : undefined
+  let left = random.next() * (kept?.reduce((mass, { weight }) => mass + weight, 0) ?? sum)
+  const picked = (id: number) => ({ id, logp: Math.log(weights[offset + id]! / sum) })
+  if (kept !== undefined) {
+    for (const { id, weight } of kept) {
+      left -= weight
+      if (left < 0) return picked(id)
     }
-    return { id: best, logp: logp(best) }
+    return picked(kept[0]!.id)
   }
-  const kept = nucleus(logp, size, sampling)
-  const total = kept.reduce((mass, { p }) => mass + p, 0)
-  let left = random.next() * total
-  for (const { id, p } of kept) {
-    left -= p
-    if (left < 0) return { id, logp: logp(id) }
+  let last = 0
+  for (let id = 0; id < size; id++) {
+    const weight = weights[offset + id]!
+    if (weight === 0) continue
+    left -= weight
+    last = id
+    if (left < 0) break
   }
-  return { id: best, logp: logp(best) }
+  return picked(last)
 }
 
 interface Candidate {
   readonly id: number
-  readonly p: number
+  readonly weight: number
 }
 
 /** The kept tokens, most probable first. Only tokens above a falling threshold are sorted, never the vocabulary. */
-function nucleus(logp: (id: number) => number, size: number, { topP, topK }: Sampling): readonly Candidate[] {
-  const fall = Math.log(1e-3)
-  for (
-    let threshold = fall;
-    ;
-    threshold = threshold > 5 * fall ? threshold + fall : Number.NEGATIVE_INFINITY
-  ) {
+function nucleus(
+  weights: ArrayLike<number>,
+  offset: number,
+  size: number,
+  sum: number,
+  { topP, topK }: Pick<Sampling, 'topP' | 'topK'>,
+): readonly Candidate[] {
+  for (let threshold = 1e-3 * sum; ; threshold = threshold > 1e-15 * sum ? 1e-3 * threshold : 0) {
     const candidates: Candidate[] = []
     let mass = 0
     for (let id = 0; id < size; id++) {
-      const value = logp(id)
-      if (value < threshold) continue
-      const p = Math.exp(value)
-      candidates.push({ id, p })
-      mass += p
+      const weight = weights[offset + id]!
+      if (weight < threshold) continue
+      candidates.push({ id, weight })
+      mass += weight
     }
     // With top-k, the whole of its set: top-p counts the mass of what top-k leaves.
-    const enough = topK > 0 ? candidates.length >= topK : mass >= topP
+    const enough = topK > 0 ? candidates.length >= topK : mass >= topP * sum
     if (!enough && candidates.length < size) continue
-    candidates.sort((a, b) => b.p - a.p || a.id - b.id)
-    return topK > 0 ? cut(highestK(candidates, topK), topP, true) : cut(candidates, topP, false)
+    candidates.sort((a, b) => b.weight - a.weight || a.id - b.id)
+    return topK > 0 ? cut(highestK(candidates, topK), topP) : cut(candidates, topP, sum)
   }
 }
 
 /** As in transformers: tokens that score as high as the k-th stay too. */
 function highestK(candidates: readonly Candidate[], k: number): readonly Candidate[] {
   const last = candidates[k - 1]
-  return last === undefined ? candidates : candidates.filter(({ p }) => p >= last.p)
+  return last === undefined ? candidates : candidates.filter(({ weight }) => weight >= last.weight)
 }
 
 /** As in transformers: top-p counts the mass of what top-k has left, and always keeps the first token. */
-function cut(candidates: readonly Candidate[], topP: number, renormalise: boolean): readonly Candidate[] {
+function cut(
+  candidates: readonly Candidate[],
+  topP: number,
+  total = candidates.reduce((mass, { weight }) => mass + weight, 0),
+): readonly Candidate[] {
   if (topP >= 1) return candidates
-  const total = renormalise ? candidates.reduce((mass, { p }) => mass + p, 0) : 1
   const kept: Candidate[] = []
   let before = 0
   for (const candidate of candidates) {
     if (kept.length > 0 && before >= topP * total) break
     kept.push(candidate)
-    before += candidate.p
+    before += candidate.weight
   }
   return kept
 }

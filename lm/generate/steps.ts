@@ -1,101 +1,178 @@
-/** @file The two compiled functions of decoding: prefill of whole prompts, and one token for each row. */
-
-import { causalArrays } from '../batches/causal-arrays.ts'
-import {
-  type Attend,
-  type AttentionInputsByKind,
-  attentionInputName,
-  attentionInputs,
-  maskedAttention,
-} from '../model/attention.ts'
-import { attentionKinds, type DecoderConfig } from '../model/config.ts'
+/**
+ * @file The compiled functions of decoding. Their sizes are open: how many rows, how long, how much of it common to
+ * all. So each is compiled once, and the weights of a step are laid out once. Prefill reads them as they are: over
+ * many tokens the layout matters little.
+ */
+import { attentionInputName } from '../model/attention.ts'
+import { type AttentionKind, attentionKinds, type DecoderConfig } from '../model/config.ts'
 import { type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
+import { names } from '../model/layout.ts'
 import { rotaryTable } from '../model/rotary.ts'
 import { type HostBatch, upload } from '../tensor/host-tensor.ts'
-import { type Jitted, jit } from '../tensor/jit.ts'
+import { type JitOptions, type Jitted, jit } from '../tensor/jit.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
+import { attendToCache, attendToPath } from './attend.ts'
 import type { KeyValueCache } from './cache.ts'
+import { emptyPast, type KeyValues } from './key-values.ts'
+import { sharedMask, type TreePart, treeMasks } from './visibility.ts'
+
+type Step = Jitted<TensorMap, TensorMap>
+
+/** What the vocabulary's scores come to. */
+export interface GreedyChoice {
+  readonly ids: Int32Array
+  /** log p of each, under softmax(scores). */
+  readonly logps: Float32Array
+}
 
 export class DecodingSteps {
   readonly #parameters: DecoderParameters
-  readonly #compiled = new Map<string, Jitted<TensorMap, TensorMap>>()
+  readonly #config: DecoderConfig
+  readonly #compiled = new Map<string, Step>()
+  #traces = 0
 
   constructor(parameters: DecoderParameters) {
     this.#parameters = parameters
+    this.#config = parameters.config
   }
 
   /**
-   * Runs prompts padded on the right to `length` and fills the cache.
-   * @returns scores of each row's next token, [rows * vocabulary]
+   * Runs a part of a tree of tokens, each of which sees the path that leads to it.
+   * @param past keys and values of the path above the part's first token
+   * @param shown tokens of the part, counted from its first; at least one
+   * @returns the tokens' keys and values, and the hidden states of those that are shown, [shown, hiddenSize], which the
+   * caller disposes
    */
-  prefill(prompts: readonly (readonly number[])[], length: number, cache: KeyValueCache): Float32Array {
-    const { config } = this.#parameters
-    const rows = prompts.length
-    const ids = new Int32Array(rows * length)
-    prompts.forEach((prompt, row) => {
-      ids.set(prompt, row * length)
-    })
-    const last = Int32Array.from(prompts, (prompt, row) => row * length + prompt.length - 1)
-    const run = this.#compile(`prefill ${rows} ${length}`, ({ ids, last, ...rest }) => {
-      const caught: Tensor[] = []
-      const inputs = attentionInputs(config, rest)
-      const causal = maskedAttention(config, rows, length, inputs)
-      const attend: Attend = (layer, q, k, v) => {
-        caught[2 * layer] = k
-        caught[2 * layer + 1] = v
-        return causal(layer, q, k, v)
+  prefill(part: TreePart, past: KeyValues | undefined, shown: readonly number[]) {
+    const config = this.#config
+    const { keyValueHeads, headSize, layers } = config
+    const count = part.ids.length
+    // No size may be 0: where nothing lies before, there is a key that nobody sees.
+    const before = past ?? emptyPast(config)
+    const arrays: HostBatch = {
+      ids: integers(part.ids),
+      shown: integers(shown),
+      ...this.#rotations(part.positions, (half) => [1, count, 1, half]),
+    }
+    const openSizes: Record<string, (string | null)[]> = { ids: ['tokens'], shown: ['shown'] }
+    for (const kind of attentionKinds(config)) {
+      const window = kind === 'sliding' ? config.window : undefined
+      const mask = treeMasks(part, before.length, window)
+      arrays[`past.${kind}`] = { shape: [count, before.length], data: mask.past }
+      arrays[`own.${kind}`] = { shape: [count, count], data: mask.own }
+      openSizes[`past.${kind}`] = ['tokens', 'past']
+      openSizes[`own.${kind}`] = ['tokens', 'tokens']
+      for (const table of ['cos', 'sin'] as const) {
+        openSizes[attentionInputName(table, kind)] = [null, 'tokens', null, null]
       }
-      const hidden = hiddenStates(this.#parameters, ids!, rows, length, inputs, attend)
-      const scores = logits(this.#parameters, tf.gather(hidden, last as tf.Tensor1D))
+    }
+    before.arrays.forEach((data, index) => {
+      arrays[`kv${index}`] = { shape: [keyValueHeads, before.length, headSize], data }
+      openSizes[`kv${index}`] = [null, 'past', null]
+    })
+    const run = this.#compile('prefill', { openSizes }, (args) => {
+      const caught: Tensor[] = []
+      const attend = attendToPath(config, args, caught)
+      const tokens = args.ids!.size
+      const hidden = hiddenStates(this.#parameters, args.ids!, 1, tokens, this.#positions(args), attend)
       return {
-        scores,
+        hidden: tf.gather(hidden, args.shown as tf.Tensor1D),
         ...Object.fromEntries(caught.map((tensor, index) => [`kv${index}`, tensor])),
       } as TensorMap
     })
-    const inputs = upload({
-      ids: { shape: [ids.length], data: ids },
-      last: { shape: [rows], data: last },
-      ...causalArrays(config, length),
-    })
-    const results = run(inputs)
-    const arrays = cache.arrays.map((_, index) => results[`kv${index}`]!.dataSync() as Float32Array)
-    const lengths = prompts.map((prompt) => prompt.length)
-    cache.fill(arrays, length, lengths)
-    const scores = results.scores!.dataSync() as Float32Array
-    tf.dispose([...Object.values(inputs), ...Object.values(results)])
-    return scores
+    const { hidden, ...caught } = this.#call(run, arrays)
+    const kept: KeyValues = {
+      length: count,
+      arrays: Array.from({ length: 2 * layers }, (_, index) => numbers(caught[`kv${index}`]!)),
+    }
+    tf.dispose(caught)
+    return { kept, hidden: hidden! }
   }
 
   /**
    * Appends one token to each row of the cache.
    * @param ids the tokens, one a row
-   * @returns scores of each row's next token, [rows * vocabulary]
+   * @param shared keys and values that all rows see before their own
+   * @returns hidden states, [rows, hiddenSize]; the caller disposes them
    */
-  decode(ids: Int32Array, cache: KeyValueCache): Float32Array {
-    const { config } = this.#parameters
-    const { rows, capacity } = cache
-    const run = this.#compile(`decode ${rows} ${capacity}`, ({ ids, ...rest }) => {
+  decode(ids: readonly number[], cache: KeyValueCache, shared: KeyValues | undefined): Tensor {
+    const config = this.#config
+    const { keyValueHeads, headSize } = config
+    cache.reserve()
+    const { rows, capacity, positions } = cache
+    const arrays: HostBatch = {
+      ids: integers(ids),
+      ...this.#rotations(positions, (half) => [rows, 1, 1, half]),
+    }
+    const openSizes: Record<string, (string | null)[]> = { ids: ['rows'] }
+    for (const kind of attentionKinds(config)) {
+      arrays[`past.${kind}`] = { shape: [rows, 1, 1, capacity], data: cache.mask(kind) }
+      openSizes[`past.${kind}`] = ['rows', null, null, 'capacity']
+      for (const table of ['cos', 'sin'] as const) {
+        openSizes[attentionInputName(table, kind)] = ['rows', null, null, null]
+      }
+    }
+    cache.arrays.forEach((data, index) => {
+      arrays[`kv${index}`] = { shape: [rows, keyValueHeads, capacity, headSize], data }
+      openSizes[`kv${index}`] = ['rows', null, 'capacity', null]
+    })
+    shared?.arrays.forEach((data, index) => {
+      arrays[`shared${index}`] = { shape: [keyValueHeads, shared.length, headSize], data }
+      openSizes[`shared${index}`] = [null, 'shared', null]
+    })
+    if (shared !== undefined && attentionKinds(config).includes('sliding')) {
+      const data = sharedMask(shared.length, positions, config.window!)
+      arrays['shared.sliding'] = { shape: [rows, 1, 1, shared.length], data }
+      openSizes['shared.sliding'] = ['rows', null, null, 'shared']
+    }
+    const kind = shared === undefined ? 'decode' : 'decode after a shared beginning'
+    // One layout of the weights is enough: a caller keeps to one kind.
+    this.#drop(shared === undefined ? 'decode after a shared beginning' : 'decode')
+    const run = this.#compile(kind, { openSizes, constants: this.#constants() }, (args) => {
       const added: Tensor[] = []
-      const inputs = attentionInputs(config, rest)
-      const attend = this.#attendToCache(rest, inputs, rows, capacity, added)
-      const hidden = hiddenStates(this.#parameters, ids!, rows, 1, inputs, attend)
-      return { scores: logits(this.#parameters, hidden), added: tf.stack(added) } as TensorMap
+      const attend = attendToCache(config, args, added)
+      const rows = args.ids!.size
+      const hidden = hiddenStates(this.#parameters, args.ids!, rows, 1, this.#positions(args), attend)
+      return { hidden, added: tf.stack(added) } as TensorMap
     })
-    const inputs = upload({
-      ids: { shape: [rows], data: ids },
-      ...this.#attentionArrays(config, cache),
-      ...this.#storedArrays(config, cache),
+    const { hidden, added } = this.#call(run, arrays)
+    cache.append(numbers(added!))
+    added!.dispose()
+    return hidden!
+  }
+
+  /** The most probable next tokens, the lowest id among equals. Disposes `hidden`. */
+  greedy(hidden: Tensor): GreedyChoice {
+    const run = this.#compile('greedy', this.#headOptions(), ({ hidden }) => {
+      const scores = logits(this.#parameters, hidden!)
+      const sum = tf.sum(tf.exp(tf.sub(scores, tf.max(scores, -1, true))), -1)
+      return { ids: tf.argMax(scores, -1), logps: tf.neg(tf.log(sum)) } as TensorMap
     })
-    const results = run(inputs)
-    cache.append(results.added!.dataSync() as Float32Array)
-    const scores = results.scores!.dataSync() as Float32Array
-    tf.dispose([...Object.values(inputs), ...Object.values(results)])
-    return scores
+    const { ids, logps } = run({ hidden: hidden! })
+    const choice = { ids: ids!.dataSync() as Int32Array, logps: numbers(logps!) }
+    tf.dispose([hidden, ids!, logps!])
+    return choice
+  }
+
+  /**
+   * exp((score - highest score) / temperature) of the whole vocabulary, [rows * vocabulary]. Disposes `hidden`.
+   * @param temperature above 0
+   */
+  weights(hidden: Tensor, temperature: number): Float32Array {
+    const run = this.#compile('weights', this.#headOptions(), ({ hidden, scale }) => {
+      const scores = logits(this.#parameters, hidden!)
+      return { weights: tf.exp(tf.mul(tf.sub(scores, tf.max(scores, -1, true)), scale!)) } as TensorMap
+    })
+    const scale = tf.scalar(1 / temperature)
+    const { weights } = run({ hidden, scale })
+    const values = numbers(weights!)
+    tf.dispose([hidden, scale, weights!])
+    return values
   }
 
   /** Graphs compiled so far. */
   get traces(): number {
-    return [...this.#compiled.values()].reduce((sum, { traces }) => sum + traces, 0)
+    return this.#traces
   }
 
   dispose(): void {
@@ -103,51 +180,65 @@ export class DecodingSteps {
     this.#compiled.clear()
   }
 
-  /** Positions of the rows' next tokens, and the cached keys that each sees. */
-  #attentionArrays(config: DecoderConfig, { rows, capacity, lengths, masks }: KeyValueCache): HostBatch {
-    const half = config.headSize / 2
+  #headOptions(): JitOptions {
+    const { config, weights } = this.#parameters
+    const output = weights[config.tiedEmbeddings ? names.embedding : names.output]!
+    return { openSizes: { hidden: ['rows', null] }, constants: new Set([output]) }
+  }
+
+  /** The embedding is looked up, not multiplied with. */
+  #constants(): ReadonlySet<tf.TensorInfo> {
+    const { [names.embedding]: _, ...weights } = this.#parameters.weights
+    return new Set(Object.values(weights))
+  }
+
+  #rotations(positions: readonly number[], shapeOf: (half: number) => number[]): HostBatch {
     const arrays: HostBatch = {}
-    for (const kind of attentionKinds(config)) {
-      const { cos, sin } = rotaryTable(config, kind, lengths)
-      arrays[attentionInputName('cos', kind)] = { shape: [rows, 1, 1, half], data: cos }
-      arrays[attentionInputName('sin', kind)] = { shape: [rows, 1, 1, half], data: sin }
-      arrays[attentionInputName('mask', kind)] = { shape: [rows, 1, capacity], data: masks[kind] }
+    const shape = shapeOf(this.#config.headSize / 2)
+    for (const kind of attentionKinds(this.#config)) {
+      const { cos, sin } = rotaryTable(this.#config, kind, positions)
+      arrays[attentionInputName('cos', kind)] = { shape, data: cos }
+      arrays[attentionInputName('sin', kind)] = { shape, data: sin }
     }
     return arrays
   }
 
-  #storedArrays({ keyValueHeads, headSize }: DecoderConfig, cache: KeyValueCache) {
-    const shape = [cache.rows * keyValueHeads, cache.capacity, headSize]
-    return Object.fromEntries(cache.arrays.map((data, index) => [`kv${index}`, { shape, data }]))
+  #positions(args: TensorMap) {
+    const table = (name: 'cos' | 'sin', kind: AttentionKind) => args[attentionInputName(name, kind)]!
+    return Object.fromEntries(
+      attentionKinds(this.#config).map((kind) => [
+        kind,
+        { cos: table('cos', kind), sin: table('sin', kind) },
+      ]),
+    )
   }
 
-  /** Each query sees the cached keys that its row's mask opens, and its own. */
-  #attendToCache(
-    stored: TensorMap,
-    inputs: AttentionInputsByKind,
-    rows: number,
-    capacity: number,
-    added: Tensor[],
-  ): Attend {
-    const { layerKinds, heads, keyValueHeads, headSize, queryScale } = this.#parameters.config
-    const groups = heads / keyValueHeads
-    return (layer, q, k, v) => {
-      const { mask } = inputs[layerKinds[layer]!]!
-      added.push(tf.squeeze(k, [1]), tf.squeeze(v, [1]))
-      const query = tf.mul(q, queryScale)
-      const past = tf.matMul(query, stored[`kv${2 * layer}`]!, false, true)
-      const visible = tf.reshape(tf.add(tf.reshape(past, [rows, heads, capacity]), mask), past.shape)
-      const own = tf.matMul(query, k, false, true)
-      const weights = tf.softmax(tf.concat([visible, own], -1))
-      const [onPast, onOwn] = tf.split(weights, [capacity, 1], -1) as [Tensor, Tensor]
-      const result = tf.add(tf.matMul(onPast, stored[`kv${2 * layer + 1}`]!), tf.matMul(onOwn, v))
-      return tf.reshape(result, [rows * keyValueHeads, groups, headSize])
-    }
+  #call(run: Step, arrays: HostBatch): TensorMap {
+    const inputs = upload(arrays)
+    const results = run(inputs)
+    tf.dispose(inputs)
+    return results
   }
 
-  #compile(key: string, fn: (args: TensorMap) => TensorMap): Jitted<TensorMap, TensorMap> {
-    const known = this.#compiled.get(key) ?? jit(fn, { name: key.split(' ')[0]! })
-    this.#compiled.set(key, known)
-    return known
+  #compile(key: string, options: JitOptions, fn: (args: TensorMap) => TensorMap): Step {
+    const known = this.#compiled.get(key)
+    if (known !== undefined) return known
+    const run = jit(fn, { ...options, name: key })
+    this.#compiled.set(key, run)
+    this.#traces++
+    return run
   }
+
+  #drop(key: string): void {
+    this.#compiled.get(key)?.dispose()
+    this.#compiled.delete(key)
+  }
+}
+
+function integers(values: readonly number[]) {
+  return { shape: [values.length], data: Int32Array.from(values) }
+}
+
+function numbers(tensor: Tensor): Float32Array {
+  return tensor.dataSync() as Float32Array
 }

@@ -33,7 +33,8 @@ export class DeviceMemory {
   }
 
   upload({ dtype, values }: HostValue): DeviceValue {
-    return this.#session(dtype, ['y']).run({ x: { dtype, shape: [values.length], values } }, {}).y!
+    return this.#session(dtype, ['y']).run({ x: { dtype, shape: [values.length], values } }, {})
+      .y as DeviceValue
   }
 
   download(device: DeviceValue, values: TypedArray): void {

@@ -4,7 +4,7 @@ export type ElementType = 'float32' | 'int32' | 'bool'
 export type TypedArray = Float32Array | Int32Array | Uint8Array
 
 /** ONNX TensorProto.DataType. */
-export const onnxType = { float32: 1, int8: 3, int32: 6, int64: 7, bool: 9, float64: 11 } as const
+export const onnxType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float64: 11 } as const
 
 export function isElementType(dtype: string): dtype is ElementType {
   return dtype === 'float32' || dtype === 'int32' || dtype === 'bool'

@@ -21,8 +21,8 @@ export const irVersion = 8
 /** The ONNX domain of ONNX Runtime's own operators. */
 export const microsoft = 'com.microsoft'
 
-/** `int64` and `float64` occur inside a lowering only, `int8` as an input. */
-export type ValueType = ElementType | 'int8' | 'int64' | 'float64'
+/** The others occur inside a lowering only. */
+export type ValueType = ElementType | 'int8' | 'uint8' | 'int64' | 'float64'
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 export type Attributes = Readonly<Record<string, Attribute>>
 
@@ -39,6 +39,15 @@ export interface Value {
   readonly castOf?: Value
 }
 
+/** Plain sizes lie below. */
+const smallestOpenSize = 2 ** 20
+
+interface OpenSize {
+  readonly size: number
+  /** Where a run finds it. */
+  source: { readonly value: Value; readonly axis: number } | undefined
+}
+
 interface Node {
   opType: string
   domain: string
@@ -48,8 +57,15 @@ interface Node {
   attribute: onnxTypes.IAttributeProto[]
 }
 
+/** Numbers that stay outside the encoded graph, which names them. */
+export interface ExternalData {
+  readonly path: string
+  readonly data: TypedArray | Int8Array
+}
+
 export interface EncodedGraph {
   readonly bytes: Uint8Array
+  readonly external: readonly ExternalData[]
   /** Inputs that the outputs depend on. */
   readonly inputs: readonly string[]
   readonly nodeCount: number
@@ -68,7 +84,26 @@ function encodeAttribute(name: string, value: Attribute): onnxTypes.IAttributePr
   return { name, type: 7, ints: [...value] }
 }
 
-function rawTensor(name: string, data: TypedArray | BigInt64Array, dims: readonly number[], type: ValueType) {
+/** A protocol buffer holds 2 GB, and is copied: larger constants are handed to the session beside it. */
+const externalBytes = 2 ** 20
+
+function externalTensor(name: string, bytes: number, dims: readonly number[], type: ValueType) {
+  const externalData = Object.entries({ location: name, offset: '0', length: String(bytes) })
+  return {
+    name,
+    dims: [...dims],
+    dataType: onnxType[type],
+    dataLocation: 1,
+    externalData: externalData.map(([key, value]) => ({ key, value })),
+  } satisfies onnxTypes.ITensorProto
+}
+
+function rawTensor(
+  name: string,
+  data: TypedArray | Int8Array | BigInt64Array,
+  dims: readonly number[],
+  type: ValueType,
+) {
   const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   return { name, dims: [...dims], dataType: onnxType[type], rawData } satisfies onnxTypes.ITensorProto
 }
@@ -78,6 +113,9 @@ export class Graph {
   readonly #initializers = new Map<string, onnxTypes.ITensorProto>()
   readonly #inputs: Value[] = []
   readonly #constants = new Map<string, string>()
+  readonly #external = new Map<string, TypedArray | Int8Array>()
+  readonly #openSizes = new Map<string, OpenSize>()
+  readonly #runtimeIntegers = new Map<string, Value>()
   /** Reshapes compose: the source of a reshaped value. */
   readonly #reshapeOf = new Map<string, Value>()
   #count = 0
@@ -88,16 +126,38 @@ export class Graph {
   input(name: string, shape: readonly number[], dtype: ElementType | 'int8'): Value {
     const value: Value = { name, shape, dtype }
     this.#inputs.push(value)
+    for (const open of this.#openSizes.values()) {
+      const axis = shape.indexOf(open.size)
+      if (axis !== -1) open.source ??= { value, axis }
+    }
     return value
+  }
+
+  /**
+   * The number that stands for a size which each run chooses anew. Shapes are computed with it as with any other: sums
+   * and multiples (by less than 256) of open sizes are read back from the numbers, and computed when the graph runs.
+   * Some input must have the size itself.
+   */
+  openSize(name: string): number {
+    const known = this.#openSizes.get(name)
+    if (known !== undefined) return known.size
+    const size = smallestOpenSize * 256 ** this.#openSizes.size
+    this.#openSizes.set(name, { size, source: undefined })
+    return size
   }
 
   uniform(value: number, shape: readonly number[], dtype: ValueType): Value {
     return { name: undefined, shape, dtype, uniform: held(value, dtype) }
   }
 
-  constant(data: TypedArray, shape: readonly number[], dtype: ElementType): Value {
+  constant(data: TypedArray | Int8Array, shape: readonly number[], dtype: ValueType): Value {
     const name = this.#fresh('c')
-    this.#initializers.set(name, rawTensor(name, data, shape, dtype))
+    if (data.byteLength >= externalBytes) {
+      this.#external.set(name, data)
+      this.#initializers.set(name, externalTensor(name, data.byteLength, shape, dtype))
+    } else {
+      this.#initializers.set(name, rawTensor(name, data, shape, dtype))
+    }
     return { name, shape, dtype }
   }
 
@@ -108,10 +168,47 @@ export class Graph {
 
   /** A one-dimensional int64 constant: shapes, axes, indices of ONNX operators. */
   integers(values: readonly number[]): Value {
+    if (values.some((value) => this.#isOpen(value))) return this.#computedIntegers(values)
     const name = this.#shared(`i64:${values.join()}`, (fresh) =>
       rawTensor(fresh, BigInt64Array.from(values, BigInt), [values.length], 'int64'),
     )
     return { name, shape: [values.length], dtype: 'int64' }
+  }
+
+  #isOpen(size: number): boolean {
+    return this.#openSizes.size > 0 && size >= smallestOpenSize
+  }
+
+  #computedIntegers(values: readonly number[]): Value {
+    const key = values.join()
+    const known = this.#runtimeIntegers.get(key)
+    if (known !== undefined) return known
+    const parts = values.map((value) =>
+      this.#isOpen(value) ? this.#computedSize(value) : this.integers([value]),
+    )
+    const vector =
+      parts.length === 1 ? parts[0]! : this.op('Concat', parts, { axis: 0 }, [parts.length], 'int64')
+    this.#runtimeIntegers.set(key, vector)
+    return vector
+  }
+
+  /** [1], int64 */
+  #computedSize(size: number): Value {
+    const scaled = (factor: number, value: Value) =>
+      factor === 1 ? value : this.op('Mul', [value, this.integers([factor])], {}, [1], 'int64')
+    const terms: Value[] = []
+    let rest = size
+    for (const [name, { size: unit, source }] of [...this.#openSizes].reverse()) {
+      const factor = Math.floor(rest / unit)
+      rest -= factor * unit
+      if (factor === 0) continue
+      if (source === undefined) throw new Error(`no input of the graph has the size \`${name}\``)
+      const { value, axis } = source
+      const own = this.op('Shape', [value], { start: axis, end: axis + 1 }, [1], 'int64')
+      terms.push(scaled(factor, own))
+    }
+    if (rest > 0) terms.push(this.integers([rest]))
+    return terms.reduce((sum, term) => this.op('Add', [sum, term], {}, [1], 'int64'))
   }
 
   scalar(value: number, dtype: ElementType): Value {
@@ -225,7 +322,11 @@ export class Graph {
       type: {
         tensorType: {
           elemType: onnxType[value.dtype],
-          shape: { dim: value.shape.map((dimValue) => ({ dimValue })) },
+          shape: {
+            dim: value.shape.map((size) =>
+              this.#isOpen(size) ? { dimParam: `size_${size}` } : { dimValue: size },
+            ),
+          },
         },
       },
     })
@@ -245,6 +346,7 @@ export class Graph {
     }
     return {
       bytes: onnx.ModelProto.encode(model).finish(),
+      external: [...this.#external].flatMap(([path, data]) => (needed.has(path) ? [{ path, data }] : [])),
       inputs: inputs.map((value) => value.name!),
       nodeCount: node.length,
     }

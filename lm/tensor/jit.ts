@@ -39,7 +39,16 @@ export interface JitOptions<Arguments extends TensorMap> {
    * computed next. It is never written to while the call runs. A call that throws leaves them alone.
    */
   readonly donate?: readonly (keyof Arguments & string)[]
+  /**
+   * Sizes that may differ from call to call without compiling anew: by argument, a name for each of its axes, null
+   * where the size is fixed. Axes of one name have one size. No size may be 0. `fn` takes sizes from its arguments.
+   */
+  readonly openSizes?: OpenSizes
+  /** Tensors that `fn` closes over and that never change: they become part of the graph, laid out for its operators. */
+  readonly constants?: ReadonlySet<tf.TensorInfo>
 }
+
+export type OpenSizes = Readonly<Record<string, readonly (string | null)[]>>
 
 /**
  * Compiles `fn` for each combination of argument shapes on its first call. Tensors that `fn` closes over are read
@@ -50,17 +59,21 @@ export interface JitOptions<Arguments extends TensorMap> {
  */
 export function jit<Arguments extends TensorMap, Results extends TensorMap>(
   fn: (args: Arguments) => Results,
-  { name = 'a function', donate = [] }: JitOptions<Arguments> = {},
+  { name = 'a function', donate = [], openSizes = {}, constants = new Set() }: JitOptions<Arguments> = {},
 ): Jitted<Arguments, Results> {
   const compiled = new Map<string, Compiled>()
   const execute = (args: Arguments): Results => {
     const backend = currentOnnxBackend()
     if (backend === undefined || backend.isTracing || tf.engine().isTapeOn()) return runAsItIs(fn, args)
-    const shapes = Object.entries(args).map(([name, { dtype, shape }]) => `${name} ${dtype}[${shape}]`)
+    const shapes = Object.entries(args).map(([name, { dtype, shape }]) => {
+      const sizes = shape.map((size, axis) => openSizes[name]?.[axis] ?? size)
+      return `${name} ${dtype}[${sizes}]`
+    })
     const key = shapes.join(' ')
     let program = compiled.get(key)
     if (program === undefined) {
-      program = compile(backend, fn, args, (costs) => recordCompilation(name, shapes, costs))
+      const record = (costs: CompilationCosts) => recordCompilation(name, shapes, costs)
+      program = compile(backend, fn, args, { openSizes, constants, record })
       compiled.set(key, program)
     }
     return run(backend, program, args) as Results
@@ -95,18 +108,30 @@ function runAsItIs<Arguments extends TensorMap, Results extends TensorMap>(
   })
 }
 
+type CompilationCosts = Parameters<typeof recordCompilation>[2]
+
+interface CompileOptions {
+  readonly openSizes: OpenSizes
+  readonly constants: ReadonlySet<tf.TensorInfo>
+  record(costs: CompilationCosts): void
+}
+
 function compile<Arguments extends TensorMap>(
   backend: OnnxBackend,
   fn: (args: Arguments) => TensorMap,
   args: Arguments,
-  record: (costs: { operators: number; tracingMs: number; buildingMs: number }) => void,
+  { openSizes, constants, record }: CompileOptions,
 ): Compiled {
   const begun = performance.now()
   const graph = new Graph(backend.provider)
   // By the object itself: assigning to a variable gives it another buffer, and tensors that share one part ways.
   const captured = new Map<tf.TensorInfo, Value>()
   const capture = (info: tf.TensorInfo, dtype: ElementType): Value => {
-    const value = captured.get(info) ?? graph.input(`captured_${captured.size}`, [...info.shape], dtype)
+    const value =
+      captured.get(info) ??
+      (constants.has(info)
+        ? graph.constant(backend.view(info), [...info.shape], dtype)
+        : graph.input(`captured_${captured.size}`, [...info.shape], dtype))
     captured.set(info, value)
     return value
   }
@@ -133,7 +158,11 @@ function compile<Arguments extends TensorMap>(
     try {
       const symbols: TensorMap = {}
       for (const [name, { shape, dtype }] of Object.entries(args)) {
-        symbols[name] = backend.symbol(graph.input(`argument_${name}`, [...shape], dtype as ElementType))
+        const sizes = shape.map((size, axis) => {
+          const open = openSizes[name]?.[axis]
+          return typeof open === 'string' ? graph.openSize(open) : size
+        })
+        symbols[name] = backend.symbol(graph.input(`argument_${name}`, sizes, dtype as ElementType))
       }
       const tensors = Object.entries(fn(symbols as Arguments))
       const results = tensors.map(([name, tensor]) => ({ name, value: backend.symbolic(tensor) }))
@@ -148,13 +177,18 @@ function compile<Arguments extends TensorMap>(
   const used = new Set(encoded.inputs)
   const outputs = results.map(({ name, value: { shape, dtype } }) => ({
     name: `${resultPrefix}${name}`,
-    shape,
+    shape: Object.keys(openSizes).length > 0 ? undefined : shape,
     dtype: dtype as ElementType,
   }))
   const { provider } = backend
   const onDevice = outputs.filter((output) => staysOnDevice(provider, output)).map(({ name }) => name)
   const traced = performance.now()
-  const session = new Session(encoded.bytes, { provider, spinning: provider === 'cpu', onDevice })
+  const session = new Session(encoded.bytes, {
+    provider,
+    spinning: provider === 'cpu',
+    onDevice,
+    external: encoded.external,
+  })
   const built = performance.now()
   record({ operators: encoded.nodeCount, tracingMs: traced - begun, buildingMs: built - traced })
   return {

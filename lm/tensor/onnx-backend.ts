@@ -15,7 +15,7 @@ import { type KernelAttributes, NoLowering } from './lowerings/lowering.ts'
 import type { Provider } from './provider.ts'
 import { type RoundedMatrix, roundRows, spreadOut } from './rounded-matrix.ts'
 import {
-  type DeviceValue,
+  DeviceValue,
   type HostValue,
   type Input,
   type Output,
@@ -158,17 +158,21 @@ export class OnnxBackend extends tf.KernelBackend {
   ): tf.TensorInfo[] {
     const feeds: Record<string, Input> = { ...fixed }
     for (const name in inputs) feeds[name] = this.#feed(inputs[name]!, lasting.has(name))
-    const fetches: Record<string, HostValue> = {}
+    const fetches: Record<string, HostValue | null> = {}
     for (const output of outputs) {
       if (staysOnDevice(this.provider, output)) continue
       const { name, shape, dtype } = output
-      fetches[name] = { shape, dtype, values: this.allocate(dtype, sizeOf(shape)) }
+      fetches[name] = shape ? { shape, dtype, values: this.allocate(dtype, sizeOf(shape)) } : null
     }
     const kept = session.run(feeds, fetches)
     return outputs.map(({ name, shape, dtype }) => {
-      const device = kept[name]
-      if (device === undefined) return this.adopt(fetches[name]!.values, shape, dtype)
-      return this.#store({ dtype, device, pooled: true, references: 1 }, shape)
+      const result = kept[name]
+      if (result === undefined) return this.adopt(fetches[name]!.values, shape!, dtype)
+      const held =
+        result instanceof DeviceValue
+          ? { device: result, pooled: true }
+          : { values: result.values, pooled: false }
+      return this.#store({ dtype, ...held, references: 1 }, shape ?? result.shape)
     })
   }
 

@@ -2,6 +2,7 @@
 import { type OnnxValue, Tensor as OrtTensor } from 'onnxruntime-common'
 import { type Binding, binding, initOrt } from 'onnxruntime-node/dist/binding.js'
 import { type ElementType, sizeOf, type TypedArray } from './dtype.ts'
+import type { ExternalData } from './graph.ts'
 import type { Provider } from './provider.ts'
 
 export interface HostValue {
@@ -33,6 +34,10 @@ export class DeviceValue {
     return this.#tensor.size
   }
 
+  get shape(): readonly number[] {
+    return this.#tensor.dims
+  }
+
   /** For a session to read, in a shape of as many elements. */
   tensor(shape: readonly number[]): OrtTensor {
     return OrtTensor.fromGpuBuffer(this.#tensor.gpuBuffer, { dataType: this.dtype, dims: shape as number[] })
@@ -48,7 +53,8 @@ export type Input = FixedValue | { readonly shape: readonly number[]; readonly d
 
 export interface Output {
   readonly name: string
-  readonly shape: readonly number[]
+  /** Undefined where it is known only when the result is there. */
+  readonly shape: readonly number[] | undefined
   readonly dtype: ElementType
 }
 
@@ -58,6 +64,8 @@ export interface SessionOptions {
   readonly spinning: boolean
   /** Outputs that stay in the device's memory. */
   readonly onDevice?: readonly string[]
+  /** Constants that the model names and does not hold; they outlive the session. */
+  readonly external?: readonly ExternalData[]
 }
 
 let threads = 1
@@ -73,7 +81,7 @@ export function staysOnDevice(
   provider: Provider,
   { dtype, shape }: Pick<Output, 'dtype' | 'shape'>,
 ): boolean {
-  return provider === 'webgpu' && dtype !== 'bool' && sizeOf(shape) > 0
+  return provider === 'webgpu' && dtype !== 'bool' && (shape === undefined || sizeOf(shape) > 0)
 }
 
 function ortTensor(input: Input): OnnxValue {
@@ -81,6 +89,10 @@ function ortTensor(input: Input): OnnxValue {
   const { dtype, shape, values } = input
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of Tensor cannot be chosen by a union
   return new OrtTensor(dtype as any, values as any, shape as number[]) as unknown as OnnxValue
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 export class Session {
@@ -91,7 +103,7 @@ export class Session {
   #disposed = false
 
   /** @throws where the provider cannot run every operator: nothing is left to the CPU behind its back */
-  constructor(model: Uint8Array, { provider, spinning, onDevice = [] }: SessionOptions) {
+  constructor(model: Uint8Array, { provider, spinning, onDevice = [], external = [] }: SessionOptions) {
     if (!started) {
       initOrt()
       started = true
@@ -106,6 +118,9 @@ export class Session {
       enableCpuMemArena: false,
       enableMemPattern: false,
       logSeverityLevel: provider === 'cpu' ? 3 : 4,
+      ...(external.length > 0 && {
+        externalData: external.map(({ path, data }) => ({ path, data: bytesOf(data) })),
+      }),
       preferredOutputLocation: Object.fromEntries(onDevice.map((name) => [name, 'gpu-buffer'])),
       extra: {
         session: {
@@ -117,17 +132,17 @@ export class Session {
   }
 
   /**
-   * Runs the graph. Results are written into the typed arrays of `outputs`; those that stay on the device are
-   * returned. Blocks the event loop.
+   * Runs the graph. Results are written into the typed arrays of `outputs`; those that stay on the device, and those for
+   * which no array is given, are returned. Blocks the event loop.
    */
   run(
     inputs: Readonly<Record<string, Input>>,
-    outputs: Readonly<Record<string, HostValue>>,
-  ): Record<string, DeviceValue> {
+    outputs: Readonly<Record<string, HostValue | null>>,
+  ): Record<string, DeviceValue | HostValue> {
     const feeds: Record<string, OnnxValue> = {}
     for (const name in inputs) feeds[name] = ortTensor(inputs[name]!)
     const fetches: Record<string, OnnxValue | null> = {}
-    for (const name in outputs) fetches[name] = ortTensor(outputs[name]!)
+    for (const name in outputs) fetches[name] = outputs[name] ? ortTensor(outputs[name]) : null
     for (const name of this.#onDevice) fetches[name] = null
     const results = this.#native.run(feeds, fetches, {})
     // Where some results stay on the device, the others come in arrays of their own.
@@ -139,7 +154,12 @@ export class Session {
       this.#held--
       this.#endIfUnused()
     }
-    const kept: Record<string, DeviceValue> = {}
+    const kept: Record<string, DeviceValue | HostValue> = {}
+    for (const name in outputs) {
+      if (outputs[name] !== null) continue
+      const { type, dims, data } = results[name] as unknown as OrtTensor
+      kept[name] = { dtype: type as ElementType, shape: dims, values: data as TypedArray }
+    }
     for (const name of this.#onDevice) {
       kept[name] = new DeviceValue(results[name] as unknown as OrtTensor, released)
       this.#held++
