@@ -10,6 +10,7 @@ import { createRandom, type SeededRandom } from '../random.ts'
 import { type Tensor, tf } from '../tensor/tf.ts'
 import { KeyValueCache } from './cache.ts'
 import { joined, type KeyValues } from './key-values.ts'
+import type { DecodePrecision } from './operations.ts'
 import { readPrompts } from './prefill.ts'
 import { commonLength, comparePrompts } from './prefix-tree.ts'
 import { type Picked, pick, type Sampling } from './sampling.ts'
@@ -47,9 +48,10 @@ export class Generator {
   readonly #parameters: DecoderParameters
   readonly #steps: DecodingSteps
 
-  constructor(parameters: DecoderParameters) {
+  /** @throws LmFailure `unsupported-precision` */
+  constructor(parameters: DecoderParameters, precision: DecodePrecision = 'fp32') {
     this.#parameters = parameters
-    this.#steps = new DecodingSteps(parameters)
+    this.#steps = new DecodingSteps(parameters, precision)
   }
 
   /**

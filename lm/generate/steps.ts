@@ -5,7 +5,7 @@
  */
 import { attentionInputName } from '../model/attention.ts'
 import { type AttentionKind, attentionKinds, type DecoderConfig } from '../model/config.ts'
-import { type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
+import { type DecoderParameters, hiddenStates, logits, outputName } from '../model/decoder.ts'
 import { names } from '../model/layout.ts'
 import { rotaryTable } from '../model/rotary.ts'
 import { type HostBatch, upload } from '../tensor/host-tensor.ts'
@@ -14,9 +14,11 @@ import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { attendToCache, attendToPath } from './attend.ts'
 import type { KeyValueCache } from './cache.ts'
 import { emptyPast, type KeyValues } from './key-values.ts'
+import { type DecodePrecision, decodingOperations } from './operations.ts'
 import { sharedMask, type TreePart, treeMasks } from './visibility.ts'
 
 type Step = Jitted<TensorMap, TensorMap>
+type StepOptions = Pick<JitOptions<TensorMap>, 'openSizes' | 'constants'>
 
 /** What the vocabulary's scores come to. */
 export interface GreedyChoice {
@@ -31,8 +33,10 @@ export class DecodingSteps {
   readonly #compiled = new Map<string, Step>()
   #traces = 0
 
-  constructor(parameters: DecoderParameters) {
-    this.#parameters = parameters
+  /** @throws LmFailure `unsupported-precision` */
+  constructor(parameters: DecoderParameters, precision: DecodePrecision) {
+    const operations = decodingOperations(parameters, precision)
+    this.#parameters = operations === undefined ? parameters : { ...parameters, operations }
     this.#config = parameters.config
   }
 
@@ -180,10 +184,9 @@ export class DecodingSteps {
     this.#compiled.clear()
   }
 
-  #headOptions(): JitOptions {
+  #headOptions(): StepOptions {
     const { config, weights } = this.#parameters
-    const output = weights[config.tiedEmbeddings ? names.embedding : names.output]!
-    return { openSizes: { hidden: ['rows', null] }, constants: new Set([output]) }
+    return { openSizes: { hidden: ['rows', null] }, constants: new Set([weights[outputName(config)]!]) }
   }
 
   /** The embedding is looked up, not multiplied with. */
@@ -220,7 +223,7 @@ export class DecodingSteps {
     return results
   }
 
-  #compile(key: string, options: JitOptions, fn: (args: TensorMap) => TensorMap): Step {
+  #compile(key: string, options: StepOptions, fn: (args: TensorMap) => TensorMap): Step {
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
     const run = jit(fn, { ...options, name: key })

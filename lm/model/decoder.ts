@@ -18,24 +18,50 @@ export interface DecoderParameters {
   /** By Hugging Face name; matrices are [out, in]. */
   readonly weights: TensorMap
   readonly adapter?: DecoderAdapter
+  /** Where no gradient is asked for: other ways to compute the same. @default as the training computes */
+  readonly operations?: DecoderOperations
+}
+
+export interface DecoderOperations {
+  /** x * weight / rms(x) over the last axis. */
+  normalise(x: Tensor, weight: Tensor, epsilon: number): Tensor
+  /** Products of x [rows, in] with matrices [out, in], by their names. */
+  multiply(x: Tensor, matrices: readonly string[]): Tensor[]
 }
 
 export type AdaptedParameters = DecoderParameters & Required<Pick<DecoderParameters, 'adapter'>>
 
 /** Applies a norm to [..., size], by the name of its weight [size]. */
-function normalise({ config, weights }: DecoderParameters, name: string, x: Tensor): Tensor {
+function normalise({ config, weights, operations }: DecoderParameters, name: string, x: Tensor): Tensor {
   const stored = weights[name]!
-  return rmsNorm(x, config.normOffset === 0 ? stored : tf.add(stored, config.normOffset), config.normEpsilon)
+  const weight = config.normOffset === 0 ? stored : tf.add(stored, config.normOffset)
+  return (operations?.normalise ?? rmsNorm)(x, weight, config.normEpsilon)
 }
 
-/** x [rows, in] -> [rows, out]. */
-function project(parameters: DecoderParameters, layer: number, projection: Projection, x: Tensor): Tensor {
-  const module = names.module(layer, projection)
-  const { weights, adapter } = parameters
-  const weight = weights[`${module}.weight`]!
-  const y = adapter === undefined ? tf.matMul(x, weight, false, true) : adapt(adapter, module, x, weight)
-  const bias = weights[`${module}.bias`]
-  return bias === undefined ? y : tf.add(y, bias)
+/** x [rows, in] -> for each projection [rows, out]. */
+function project(
+  parameters: DecoderParameters,
+  layer: number,
+  projections: readonly Projection[],
+  x: Tensor,
+): Tensor[] {
+  const modules = projections.map((projection) => names.module(layer, projection))
+  const { weights, adapter, operations } = parameters
+  const products =
+    adapter === undefined && operations !== undefined
+      ? operations.multiply(x, modules.map(weightName))
+      : modules.map((module) => {
+          const weight = weights[weightName(module)]!
+          return adapter === undefined ? tf.matMul(x, weight, false, true) : adapt(adapter, module, x, weight)
+        })
+  return products.map((y, index) => {
+    const bias = weights[`${modules[index]}.bias`]
+    return bias === undefined ? y : tf.add(y, bias)
+  })
+}
+
+function weightName(module: string): string {
+  return `${module}.weight`
 }
 
 /**
@@ -71,9 +97,15 @@ export function hiddenStates(
     const [queryNorm, keyNorm] = config.queryKeyNorm ? [names.queryNorm(layer), names.keyNorm(layer)] : []
 
     const before = normed(norms.attention, x)
-    const q = normed(queryNorm, split(project(parameters, layer, 'self_attn.q_proj', before), heads))
-    const k = normed(keyNorm, split(project(parameters, layer, 'self_attn.k_proj', before), keyValueHeads))
-    const v = split(project(parameters, layer, 'self_attn.v_proj', before), keyValueHeads)
+    const [queries, keys, values] = project(
+      parameters,
+      layer,
+      ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+      before,
+    ) as [Tensor, Tensor, Tensor]
+    const q = normed(queryNorm, split(queries, heads))
+    const k = normed(keyNorm, split(keys, keyValueHeads))
+    const v = split(values, keyValueHeads)
     const attended = attend(
       layer,
       byKeyHead(rotate(q, cos, sin), groups),
@@ -82,23 +114,31 @@ export function hiddenStates(
     )
     const merged = tf.transpose(tf.reshape(attended, [batch, heads, length, headSize]), [0, 2, 1, 3])
     const output = tf.reshape(merged, [batch * length, heads * headSize])
-    x = tf.add(x, normed(norms.attentionOutput, project(parameters, layer, 'self_attn.o_proj', output)))
+    const [attentionOutput] = project(parameters, layer, ['self_attn.o_proj'], output) as [Tensor]
+    x = tf.add(x, normed(norms.attentionOutput, attentionOutput))
 
     const after = normed(norms.mlp, x)
-    const gate = project(parameters, layer, 'mlp.gate_proj', after)
-    const up = project(parameters, layer, 'mlp.up_proj', after)
+    const [gate, up] = project(parameters, layer, ['mlp.gate_proj', 'mlp.up_proj'], after) as [Tensor, Tensor]
     const unit = gatedUnit(config.activation, gate, up)
-    x = tf.add(x, normed(norms.mlpOutput, project(parameters, layer, 'mlp.down_proj', unit)))
+    const [mlpOutput] = project(parameters, layer, ['mlp.down_proj'], unit) as [Tensor]
+    x = tf.add(x, normed(norms.mlpOutput, mlpOutput))
   }
   return normalise(parameters, names.finalNorm, x)
 }
 
+/** Name of the matrix that hidden states are scored with, [vocabularySize, hiddenSize]. */
+export function outputName({ tiedEmbeddings }: DecoderConfig): string {
+  return tiedEmbeddings ? names.embedding : names.output
+}
+
 /** [vocabularySize, hiddenSize] */
 export function outputMatrix({ config, weights }: DecoderParameters): Tensor {
-  return weights[config.tiedEmbeddings ? names.embedding : names.output]!
+  return weights[outputName(config)]!
 }
 
 /** Vocabulary scores of hidden states: [rows, hiddenSize] -> [rows, vocabularySize]. */
 export function logits(parameters: DecoderParameters, hidden: Tensor): Tensor {
+  const { config, operations } = parameters
+  if (operations !== undefined) return operations.multiply(hidden, [outputName(config)])[0]!
   return tf.matMul(hidden, outputMatrix(parameters), false, true)
 }

@@ -175,6 +175,14 @@ export class Graph {
     return { name, shape: [values.length], dtype: 'int64' }
   }
 
+  /** 0, 1, ... up to `count`, int64. */
+  range(count: number): Value {
+    if (!this.#isOpen(count)) return this.integers(Array.from({ length: count }, (_, index) => index))
+    const bounds = [this.integers([0]), this.#computedIntegers([count]), this.integers([1])]
+    const scalars = bounds.map((each) => this.op('Squeeze', [each], {}, [], 'int64'))
+    return this.op('Range', scalars, {}, [count], 'int64')
+  }
+
   #isOpen(size: number): boolean {
     return this.#openSizes.size > 0 && size >= smallestOpenSize
   }

@@ -124,6 +124,8 @@ export class Session {
       preferredOutputLocation: Object.fromEntries(onDevice.map((name) => [name, 'gpu-buffer'])),
       extra: {
         session: {
+          // Between runs, too, threads would spin, and take the cores from another session's.
+          force_spinning_stop: '1',
           intra_op: { allow_spinning: spinning ? '1' : '0' },
           disable_cpu_ep_fallback: provider === 'cpu' ? '0' : '1',
         },

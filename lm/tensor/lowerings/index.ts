@@ -8,6 +8,8 @@ import { fusedProducts } from './fused-products.ts'
 import { indexing } from './indexing.ts'
 import { type KernelAttributes, type Lowerings, NoLowering } from './lowering.ts'
 import { products } from './matmul.ts'
+import { normalisations } from './normalisation.ts'
+import { quantisedProducts } from './quantised-product.ts'
 import { reductions } from './reduction.ts'
 import { rotations } from './rotation.ts'
 import { scattering } from './scattering.ts'
@@ -26,6 +28,8 @@ export const lowerings: Lowerings = {
   ...fusedProducts,
   ...indexing,
   ...rotations,
+  ...normalisations,
+  ...quantisedProducts,
   ...scattering,
 }
 

@@ -11,10 +11,14 @@ export const rotations: Lowerings = {
     // The operator looks up each token's angles in one table.
     const rows = cos!.shape[0]!
     const table = [rows * length, size / 2]
-    const places = Array.from({ length: batch * length }, (_, token) => token % (rows * length))
+    const tokens = batch * length
+    const places =
+      rows === batch
+        ? graph.range(tokens)
+        : graph.integers(Array.from({ length: tokens }, (_, token) => token % (rows * length)))
     const inputs = [
       graph.reshape(x!, [batch, length, heads * size]),
-      graph.reshape(graph.integers(places), [batch, length]),
+      graph.reshape(places, [batch, length]),
       graph.reshape(cos!, table),
       graph.reshape(sin!, table),
     ]

@@ -26,7 +26,9 @@ export const shaping: Lowerings = {
   Transpose: (graph, { x }, { perm }) => {
     const shape = (perm as number[]).map((axis) => x!.shape[axis]!)
     if (x!.uniform !== undefined) return graph.uniform(x!.uniform, shape, x!.dtype)
-    if ((perm as number[]).every((axis, index) => axis === index)) return x!
+    const moved = (perm as number[]).filter((axis) => x!.shape[axis] !== 1)
+    // Only axes of length 1 change places: the numbers stay where they are.
+    if (moved.every((axis, index) => index === 0 || axis > moved[index - 1]!)) return graph.reshape(x!, shape)
     return graph.op('Transpose', [x!], { perm }, shape, x!.dtype)
   },
   Concat: (graph, inputs, { axis }) => {

@@ -1,6 +1,6 @@
 /** @file Generation on the tiny Qwen2 checkpoint: batching, stopping, room, log-probabilities, memory. */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type GenerationSettings, generate } from '../../../lm/generate/generate.ts'
+import { type GenerationSettings, Generator, generate } from '../../../lm/generate/generate.ts'
 import type { DecoderParameters } from '../../../lm/model/decoder.ts'
 import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
@@ -47,6 +47,49 @@ describe('generate', () => {
         one.flatMap(({ logps }) => logps),
       ),
     ).toBeLessThan(1e-4)
+  })
+
+  it('answers prompts that begin alike as if each were alone, and computes the beginning once', async () => {
+    const beginning = Array.from({ length: 40 }, (_, position) => 3 + ((position * 31) % 290))
+    const alike = prompts.map((prompt) => [...beginning, ...prompt])
+    const generator = new Generator(policy)
+    const all = await generator.generate(alike, { ...sampled, batchSize: 4 })
+    // Prompts are read, rows decode, tokens are picked.
+    expect(generator.traces).toBe(3)
+    generator.dispose()
+    // Alone, a prompt has nothing in common with another; as the only one its random sequence is the first.
+    const first = await generate(policy, alike.slice(0, 1), sampled)
+    expect(all[0]!.ids).toEqual(first[0]!.ids)
+    const greedy = { ...sampled, temperature: 0 }
+    const together = await generate(policy, alike, greedy)
+    for (const [index, prompt] of alike.entries()) {
+      const [alone] = await generate(policy, [prompt], greedy)
+      expect(together[index]!.ids).toEqual(alone!.ids)
+      expect(largestDifference(together[index]!.logps, alone!.logps)).toBeLessThan(1e-4)
+    }
+  }, 30_000)
+
+  it.each([
+    ['int8', 0.2],
+    ['int4', 1],
+  ] as const)('decodes with weights rounded to %s, close to the exact ones', async (precision, tolerance) => {
+    const greedy = { ...sampled, temperature: 0, maxNewTokens: 8, stopIds: [] }
+    const merged = loadReferenceModel('qwen2')
+    const generator = new Generator(merged, precision)
+    const rounded = await generator.generate(prompts, greedy)
+    expect(await generator.generate(prompts, greedy)).toEqual(rounded)
+    generator.dispose()
+    const exact = await generate(merged, prompts, greedy)
+    const firsts = (answers: typeof exact) => answers.map(({ logps }) => logps[0]!)
+    const difference = largestDifference(firsts(rounded), firsts(exact))
+    expect(difference).toBeGreaterThan(0)
+    expect(difference).toBeLessThan(tolerance)
+  })
+
+  it('does not round weights under an adapter that is not merged', () => {
+    expect(() => new Generator(policy, 'int8')).toThrow(
+      expect.objectContaining({ code: 'unsupported-precision' }),
+    )
   })
 
   it('is a function of the seed, and draws apart for equal prompts', async () => {

@@ -3,8 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { pick, type Sampling } from '../../../lm/generate/sampling.ts'
 import { createRandom, type SeededRandom } from '../../../lm/random.ts'
 
-const greedy: Sampling = { temperature: 0, topP: 1, topK: 0 }
-
 function logSoftmax(scores: readonly number[]): number[] {
   const highest = Math.max(...scores)
   const sum = scores.reduce((total, score) => total + Math.exp(score - highest), 0)
@@ -34,7 +32,10 @@ function keptTokens(scores: readonly number[], { temperature, topP, topK }: Samp
 }
 
 function draw(scores: readonly number[], sampling: Sampling, random: SeededRandom) {
-  return pick(Float32Array.from(scores), 0, scores.length, sampling, random)
+  const highest = Math.max(...scores)
+  const weights = scores.map((score) => Math.exp((score - highest) / sampling.temperature))
+  // Between the rows of others.
+  return pick([1, 1, ...weights, 1], 2, scores.length, sampling, random)
 }
 
 function counts(scores: readonly number[], sampling: Sampling, draws: number): Map<number, number> {
@@ -48,24 +49,6 @@ function counts(scores: readonly number[], sampling: Sampling, draws: number): M
 }
 
 const row = [0.5, 2, -1, 1.25, 2, 0, -0.5, 1.5]
-
-describe('greedy', () => {
-  it('takes the highest score, and of equals the lowest id', () => {
-    expect(draw(row, greedy, createRandom(0)).id).toBe(1)
-    expect(draw([3, 3, 3], greedy, createRandom(0)).id).toBe(0)
-    expect(draw([-5, -2, -2], greedy, createRandom(0)).id).toBe(1)
-  })
-
-  it('reports the log-probability under the plain softmax', () => {
-    expect(draw(row, greedy, createRandom(0)).logp).toBeCloseTo(logSoftmax(row)[1]!, 12)
-  })
-
-  it('reads its own row of a larger array', () => {
-    const both = Float32Array.from([9, 0, 0, 0, 0, 9])
-    expect(pick(both, 0, 3, greedy, createRandom(0)).id).toBe(0)
-    expect(pick(both, 3, 3, greedy, createRandom(0)).id).toBe(2)
-  })
-})
 
 describe('sampling', () => {
   it.each<[string, Sampling]>([

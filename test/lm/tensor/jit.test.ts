@@ -23,6 +23,48 @@ describe('jit', () => {
     expect(fn.traces).toBe(2)
   })
 
+  it('leaves sizes open: one graph serves sums and multiples of them, and constants are laid out in it', () => {
+    const matrix = tf.randomNormal([6, 500, 100], 0, 1, 'float32', 3)
+    const fn = jit(
+      ({ x, y }: { x: tf.Tensor; y: tf.Tensor }) => {
+        const rows = tf.concat([x, y], 0)
+        const [first, second] = tf.split(rows, [x.shape[0]!, y.shape[0]!], 0) as [tf.Tensor, tf.Tensor]
+        const threefold = tf.reshape(tf.concat([x, x, x], 1), [3 * x.shape[0]!, 6])
+        const swapped = tf.transpose(tf.reshape(rows, [-1, 2, 3]), [1, 0, 2])
+        return {
+          threefold: tf.add(threefold, tf.zerosLike(threefold)),
+          sum: tf.add(tf.sum(first), tf.sum(second)),
+          swapped: tf.reshape(swapped, [rows.shape[0]! * 2, 3]),
+          product: tf.matMul(rows, tf.reshape(matrix, [6, 50_000])),
+        }
+      },
+      { openSizes: { x: ['here', null], y: ['there', null] }, constants: new Set([matrix]) },
+    )
+    for (const [here, there] of [
+      [1, 4],
+      [5, 2],
+      [20, 1],
+    ] as const) {
+      const [x, y] = [tf.randomNormal([here, 6]), tf.randomNormal([there, 6])]
+      const { threefold, sum, swapped, product } = fn({ x, y })
+      const rows = tf.concat([x, y], 0)
+      expect(threefold.shape).toEqual([3 * here, 6])
+      expect(numbers(threefold)).toEqual(numbers(tf.concat([x, x, x], 1)))
+      expect(numbers(sum)[0]).toBeCloseTo(numbers(tf.sum(rows))[0]!, 3)
+      expect(numbers(swapped)).toEqual(numbers(tf.transpose(tf.reshape(rows, [-1, 2, 3]), [1, 0, 2])))
+      expect(product.shape).toEqual([here + there, 50_000])
+      const expected = numbers(tf.matMul(rows, tf.reshape(matrix, [6, 50_000])))
+      expect(
+        Math.max(
+          ...numbers(product)
+            .slice(0, 1000)
+            .map((each, at) => Math.abs(each - expected[at]!)),
+        ),
+      ).toBeLessThan(1e-5)
+    }
+    expect(fn.traces).toBe(1)
+  })
+
   it('keeps apart arguments that share a buffer when traced', () => {
     const fn = jit(({ x, y }: { x: tf.Tensor; y: tf.Tensor }) => ({ z: tf.sub(x, y) }))
     const same = tf.tensor1d([5])
