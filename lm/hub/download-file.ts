@@ -44,7 +44,7 @@ export async function downloadFile(
     if (attempt < 2) continue
     throw new LmFailure({
       code: 'hub-damaged',
-      message: `${file.path} arrived twice with another content than the hub says (${file.etag.slice(0, 12)})`,
+      message: `${file.path} arrived twice with another content than was announced (${file.etag.slice(0, 12)})`,
       hint: 'the partial file was removed; try again later, or look at the proxy in between',
     })
   }

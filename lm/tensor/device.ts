@@ -53,21 +53,30 @@ export async function startDevice(requested: string, threads: number): Promise<D
     throw new LmFailure({
       code: 'device-unusable',
       message: `the device ${name} cannot be used: ${found.reason}`,
-      hint: `${found.remedy}; \`flow doctor\` tells of all devices, \`--device cpu\` needs nothing`,
+      hint: `${found.remedy === undefined ? '' : `${found.remedy}; `}\`flow doctor\` tells of all devices, \`--device cpu\` needs nothing`,
     })
   }
   return start(name, `${found.description} (as asked)`)
 }
 
-/** A GPU where there is one. `cuda` is left out: its tensors pass through the memory of the host at each call. */
+/** What `auto` tries, in this order. Not `cuda`: its tensors pass through the memory of the host at each call. */
+const gpuDevices = ['webgpu', 'tensorflow'] as const
+
+/** What `auto` takes. */
+export function preferred(found: (name: DeviceName) => Availability): DeviceName {
+  const isGpu = (availability: Availability) => availability.usable && availability.gpu
+  return gpuDevices.find((name) => isGpu(found(name))) ?? 'cpu'
+}
+
 async function startBest(): Promise<Device> {
-  const reasons = mayHaveGpu() ? [] : ['this machine has no GPU']
-  for (const name of mayHaveGpu() ? (['webgpu', 'tensorflow'] as const) : []) {
+  const reasons: string[] = []
+  for (const name of gpuDevices) {
+    if (!mayHaveGpu()) break
     const found = await probes[name]()
     if (found.usable && found.gpu) return start(name, found.description)
     reasons.push(`${name}: ${found.usable ? `${found.description}, is no GPU` : found.reason}`)
   }
-  return start('cpu', `ONNX Runtime on the CPU (${reasons.join('; ')})`)
+  return start('cpu', `ONNX Runtime on the CPU (${reasons.join('; ') || 'this machine has no GPU'})`)
 }
 
 async function start(name: DeviceName, reason: string): Promise<Device> {

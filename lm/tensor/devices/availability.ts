@@ -14,6 +14,6 @@ export interface Unusable {
   readonly usable: false
   /** Why not. */
   readonly reason: string
-  /** What would make it usable, as a command where there is one. */
-  readonly remedy: string
+  /** What would make it usable, as a command where there is one; undefined where nothing would. */
+  readonly remedy?: string
 }

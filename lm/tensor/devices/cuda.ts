@@ -19,7 +19,6 @@ export function probeCuda(): Availability {
     return {
       usable: false,
       reason: `ONNX Runtime's package for ${process.platform} ${process.arch} comes without CUDA`,
-      remedy: 'none: use --device webgpu',
     }
   }
   if (!existsSync(join(onnxRuntimeFolder(), 'libonnxruntime_providers_cuda.so'))) {

@@ -64,10 +64,12 @@ function load(place: string, name: string): Availability | string | undefined {
   }
   if (!existsSync(join(location, 'lib'))) return `${name} is here without its native library`
   try {
-    const { backend } = require(name) as {
-      backend(): { isUsingGpuDevice: boolean; binding: { TF_Version: string } }
+    // It registers its backend with tfjs-core's one engine, even where it brings a copy of that of its own.
+    require(name)
+    const { isUsingGpuDevice: gpu, binding } = tf.findBackend('tensorflow') as tf.KernelBackend & {
+      isUsingGpuDevice: boolean
+      binding: { TF_Version: string }
     }
-    const { isUsingGpuDevice: gpu, binding } = backend()
     const description = `${name} with TensorFlow ${binding.TF_Version}, on ${gpu ? 'a GPU' : 'the CPU'}`
     return { usable: true, description, gpu }
   } catch (error) {
@@ -87,6 +89,5 @@ async function product(): Promise<Availability | undefined> {
   return {
     usable: false,
     reason: `TensorFlow multiplied [[1,2],[3,4]] by [[5,6],[7,8]] to [${values}]`,
-    remedy: 'none: its libraries do not fit this machine; use --device cpu',
   }
 }

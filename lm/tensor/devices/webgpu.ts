@@ -24,7 +24,6 @@ export function probeWebgpu(): Availability {
     return {
       usable: false,
       reason: `ONNX Runtime's package for ${process.platform} ${process.arch} comes without WebGPU`,
-      remedy: 'none: use --device cpu',
     }
   }
   const { fault, log } = proveProduct('webgpu', { VK_LOADER_DEBUG: 'info,driver' })
@@ -41,8 +40,8 @@ function describeAdapter(log: string): { description: string; gpu: boolean } {
   return { description: `WebGPU on ${name}`, gpu: true }
 }
 
-function explain(fault: string, log: string): { reason: string; remedy: string } {
-  if (!mayHaveGpu()) return { reason: 'this machine has no GPU', remedy: 'none: use --device cpu' }
+function explain(fault: string, log: string): { reason: string; remedy?: string } {
+  if (!mayHaveGpu()) return { reason: 'this machine has no GPU' }
   if (/Couldn't load Vulkan/.test(log)) {
     return {
       reason: 'the Vulkan loader, libvulkan.so.1, is missing',

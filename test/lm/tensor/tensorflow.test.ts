@@ -3,7 +3,7 @@ import { tokenBatch } from '../../../lm/batches/token-batch.ts'
 import { decoderConfig } from '../../../lm/model/config.ts'
 import { initialWeights } from '../../../lm/model/initialise.ts'
 import { createRandom } from '../../../lm/random.ts'
-import { startDevice } from '../../../lm/tensor/device.ts'
+import { probes, startDevice } from '../../../lm/tensor/device.ts'
 import { upload } from '../../../lm/tensor/host-tensor.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
 import { type Tensor, type TensorMap, tf } from '../../../lm/tensor/tf.ts'
@@ -12,6 +12,7 @@ import { scoreLabels } from '../../../lm/training/forward.ts'
 import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
 import { ParameterLayout } from '../../../lm/training/trainable.ts'
 import { largestDifference } from '../reference.ts'
+import { contractSuite } from './suite.ts'
 
 const config = decoderConfig(
   {
@@ -69,22 +70,43 @@ function trainingStep(): Record<string, ArrayLike<number>> {
   )
 }
 
-const folder = process.env.FLOW_TENSORFLOW
-if (!folder)
-  console.warn(
-    'TensorFlow is not compared: FLOW_TENSORFLOW names no folder with @tensorflow/tfjs-node and its library',
-  )
+const refused = 'an error of TensorFlow'
+const except = {
+  'FloorDiv: int32 by zero': refused,
+  'Mod: int32': refused,
+  'Mod: NaN and infinities': 'TensorFlow takes the remainder by infinity for the number',
+  'Pow: int32': refused,
+  ...Object.fromEntries(
+    ['Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Max', 'Min'].map((kernel) => [
+      `${kernel}: bool`,
+      refused,
+    ]),
+  ),
+  'Select: int32 or float32': refused,
+  'UnsortedSegmentSum: segments out of range are dropped': refused,
+  'GatherV2: axis -1': 'an error of tfjs-node, which counts no axes from the end',
+  'GatherV2: axis -3': 'an error of tfjs-node, which counts no axes from the end',
+  'ClipByValue: int32, open on both sides': 'tfjs-node makes the infinity 0',
+  'Tanh: on both sides of the kinks': 'within 2e-7 of the gradient, which is next to nothing there',
+  TensorScatterUpdate: 'the reference is wrong once tfjs-node has brought a second copy of tfjs-core',
+}
 
-it.skipIf(!folder)(
-  'a training step on the device tensorflow is that of the device cpu',
-  {
-    timeout: 120_000,
-  },
+const found = await probes.tensorflow()
+const missing = found.usable ? undefined : found.reason
+
+if (missing === undefined) {
+  contractSuite({ name: 'TensorFlow', start: () => startDevice('tensorflow', 1), modes: ['eager'], except })
+} else {
+  console.warn(`TensorFlow is not tested: ${missing} (flow setup tensorflow)`)
+}
+
+it.skipIf(missing !== undefined)(
+  'a training step is that of the device cpu',
+  { timeout: 120_000 },
   async () => {
     await startDevice('cpu', 1)
     const expected = trainingStep()
-    const device = await startDevice('tensorflow', 1)
-    expect(device.name).toBe('tensorflow')
+    await startDevice('tensorflow', 1)
     expect(tf.getBackend()).toBe('tensorflow')
     const actual = trainingStep()
 
