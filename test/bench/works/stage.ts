@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Ajv from 'ajv'
+import { compilations } from '../../../lm/tensor/compilations.ts'
 import dpo from '../../../stages/dpo/index.ts'
 import sft from '../../../stages/sft/index.ts'
 import { readSettings, report } from './measure.ts'
@@ -27,6 +28,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const outputs = { adapter: join(folder, 'adapter'), log: join(folder, 'log.jsonl') }
   const checkpoint = join(folder, 'checkpoint')
   mkdirSync(checkpoint)
+  const said: string[] = []
   const startMs = performance.now()
   try {
     // biome-ignore lint/suspicious/noExplicitAny: the context of one stage or the other
@@ -39,16 +41,23 @@ export async function main(argv: readonly string[]): Promise<number> {
       checkpoint,
       signal: new AbortController().signal,
       progress: () => {},
-      log: (message: string) => console.error(message),
+      log: (message: string) => said.push(message),
       warn: (message: string) => console.error(message),
     })
     const seconds = (performance.now() - startMs) / 1000
     const log = readFileSync(outputs.log, 'utf8').trimEnd().split('\n')
     const losses = log.map((line) => (JSON.parse(line) as { loss: number }).loss)
+    const compiling = compilations().reduce(
+      (sum, { tracingMs, buildingMs }) => sum + tracingMs + buildingMs,
+      0,
+    )
+    const padding = /(\d+)% padding/.exec(said.join('\n'))?.[1]
     return report({
       figures: {
         'training, s': seconds,
+        'of that compiling, s': compiling / 1000,
         'real tokens/s': tokens / seconds,
+        ...(padding !== undefined && { 'padding, %': Number(padding) }),
         'mean loss': losses.reduce((a, b) => a + b, 0) / losses.length,
       },
     })
