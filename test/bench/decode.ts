@@ -22,6 +22,13 @@ const sizes = {
 }
 
 const flow: Contestant = { name: 'Flow', interpreter: 'node', program: 'works/generate' }
+const rounded = (['int8', 'int4'] as const).map(
+  (precision): Contestant => ({
+    ...flow,
+    name: `Flow ${precision}`,
+    settings: { precision },
+  }),
+)
 const transformers: readonly Contestant[] = [
   { name: 'transformers', interpreter: 'torch', program: 'generate.py' },
   { name: 'transformers bf16', interpreter: 'torch', program: 'generate.py', settings: { bf16: true } },
@@ -84,8 +91,14 @@ const single: Work = {
     batch: 1,
     repeats: sizes.repeats,
   }),
-  contestants: (options) => [flow, ...transformers, ...llama(options)],
-  goals: [goal('transformers', 1.2), goal('llama.cpp f32', 1)],
+  contestants: (options) => [flow, ...rounded, ...transformers, ...llama(options)],
+  goals: [
+    goal('transformers', 1.2),
+    goal('transformers', 3, 'Flow int8'),
+    goal('llama.cpp f32', 1),
+    goal('llama.cpp q8_0', 1, 'Flow int8'),
+    goal('llama.cpp q4_0', 1, 'Flow int4'),
+  ],
 }
 
 const batch: Work = {
@@ -98,8 +111,8 @@ const batch: Work = {
     batch: sizes.batch,
     repeats: sizes.repeats,
   }),
-  contestants: () => [flow, ...transformers],
-  goals: [goal('transformers', 1.5)],
+  contestants: () => [flow, ...rounded, ...transformers],
+  goals: [goal('transformers', 1.5), goal('transformers', 2.5, 'Flow int8')],
 }
 
 const prompt: Work = {
@@ -112,7 +125,7 @@ const prompt: Work = {
     batch: 1,
     repeats: 2 * sizes.repeats! + 1,
   }),
-  contestants: (options) => [flow, ...transformers, ...llama(options)],
+  contestants: (options) => [flow, ...rounded, ...transformers, ...llama(options)],
   goals: [
     goal('transformers', 1, 'Flow', 'prompt tokens/s'),
     goal('llama.cpp f32', 1, 'Flow', 'prompt tokens/s'),
@@ -135,7 +148,7 @@ const judge: Work = {
       repeats: 1,
     }
   },
-  contestants: () => [flow, transformers[0]!],
+  contestants: () => [flow, ...rounded, transformers[0]!],
   goals: [{ figure: 'time, s', ours: 'Flow', peer: 'transformers', bound: 'at most', ratio: 0.2 }],
 }
 

@@ -1,5 +1,6 @@
 /** @file Answers of a fixed number of tokens to prompts of token ids: greedy or sampled, the first call for warming up. */
 import { Generator } from '../../../lm/generate/generate.ts'
+import type { DecodePrecision } from '../../../lm/generate/operations.ts'
 import { loadModel } from '../../../lm/model/model.ts'
 import { startDevice } from '../../../lm/tensor/device.ts'
 import { median, readSettings, report } from './measure.ts'
@@ -14,6 +15,7 @@ interface Settings {
   readonly top_p: number
   /** Rows that are decoded together. */
   readonly batch: number
+  readonly precision?: DecodePrecision
   /** Times that are measured. */
   readonly repeats: number
 }
@@ -22,7 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { model: folder, threads, prompts, repeats, ...rest } = readSettings<Settings>(argv)
   await startDevice('cpu', threads)
   const { config, weights } = loadModel(folder)
-  const generator = new Generator({ config, weights })
+  const generator = new Generator({ config, weights }, rest.precision)
   const settings = {
     temperature: rest.temperature,
     topP: rest.top_p,
