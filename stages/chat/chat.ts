@@ -7,7 +7,7 @@ import { encodePrompt } from '../../lm/text/conversation.ts'
 import type { Message } from '../../lm/text/messages.ts'
 import { locate } from '../hub/locate.ts'
 import { type LocalWriter, openWriter } from '../sampling/local-writer.ts'
-import type { SamplingParams } from '../sampling/writer.ts'
+import type { DecodePrecisionParam, SamplingParams } from '../sampling/writer.ts'
 import { openPrompter } from './prompter.ts'
 
 const help = '/reset starts over, Ctrl-C stops an answer, /exit or Ctrl-D leaves.'
@@ -24,12 +24,13 @@ export async function chat({ project, options, positionals, signal }: CommandCon
     })
   }
   const params = samplingOf(options)
+  const precision = precisionOf(options)
   const located = (option: 'model' | 'adapter', selection: FileSelection) =>
     locate({ project, option, text: String(options[option]), selection, signal })
   const model = await located('model', modelSelection)
   const adapter = options.adapter === undefined ? undefined : await located('adapter', adapterSelection)
   const writer = await openWriter(
-    { model, adapter },
+    { model, adapter, precision },
     {
       device: String(options.device),
       threads: availableParallelism(),
@@ -124,6 +125,16 @@ async function answer(
 /** A model may write any bytes, those that move a terminal's cursor or worse among them. */
 function harmless(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD')
+}
+
+function precisionOf(options: CommandContext['options']): DecodePrecisionParam {
+  const given = String(options['decode-precision'])
+  const known = (['auto', 'fp32', 'int8', 'int4'] as const).find((each) => each === given)
+  if (known !== undefined) return known
+  throw new StageFailure({
+    code: 'invalid-option',
+    message: `--decode-precision must be auto, fp32, int8 or int4, not \`${given}\``,
+  })
 }
 
 function samplingOf(options: CommandContext['options']): SamplingParams {

@@ -16,6 +16,11 @@ export default defineCommand({
     'top-p': { type: 'string', default: '0.9', description: 'Nucleus of the sampled tokens' },
     'max-new-tokens': { type: 'string', default: '256', description: 'Longest reply' },
     seed: { type: 'string', default: '0', description: 'Of the sampling' },
+    'decode-precision': {
+      type: 'string',
+      default: 'auto',
+      description: 'auto, fp32, int8 or int4; auto is fp32',
+    },
     device: { type: 'string', default: 'auto', description: 'auto, cpu, webgpu, cuda or tensorflow' },
   },
   async run(context) {

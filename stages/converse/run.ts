@@ -23,7 +23,7 @@ export async function converse({
   const messages: Message[][] = conversations.map(({ opening }) => [...opening])
   const rows: object[][] = conversations.map(() => [])
   let cut = 0
-  const writer = await chooseWriter(inputs, params.endpoint, context)
+  const writer = await chooseWriter(inputs, params, context)
   for (let turn = 1; turn <= turns; turn++) {
     const open = [...conversations.keys()].filter((index) => conversations[index]!.later.length + 1 >= turn)
     for (const index of turn === 1 ? [] : open) {

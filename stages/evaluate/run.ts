@@ -19,7 +19,7 @@ export async function evaluate({
     patterns: params.patterns,
     ...(params.answer_pattern !== undefined && { answerPattern: params.answer_pattern }),
   }
-  const writer = await chooseWriter(inputs, params.endpoint, context)
+  const writer = await chooseWriter(inputs, params, context)
   const answers = await writer.write(
     questions.map(({ prompt }) => prompt),
     params,

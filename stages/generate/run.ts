@@ -14,7 +14,7 @@ export async function sample({
   ...context
 }: ContextOf<typeof stage>): Promise<void> {
   const rows = readPrompts(inputs.prompts).slice(0, params.limit === 0 ? undefined : params.limit)
-  const writer = await chooseWriter(inputs, params.endpoint, context)
+  const writer = await chooseWriter(inputs, params, context)
   const prompts = rows.flatMap(({ prompt }) => Array.from({ length: params.candidates }, () => prompt))
   const answers = await writer.write(prompts, params, {
     signal: context.signal,

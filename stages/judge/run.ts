@@ -19,7 +19,7 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
   const rows = readResponses(inputs.responses)
   checkReferences(rubric, rows, inputs.responses)
   const labels = inputs.labels === undefined ? undefined : readLabels(inputs.labels, settings)
-  const writer = await chooseWriter(inputs, params.endpoint, context)
+  const writer = await chooseWriter(inputs, params, context)
   const verdicts =
     rubric.mode === 'pairwise'
       ? await rankRows(writer, rows, settings, params.pairing, context)

@@ -6,10 +6,13 @@ import { chooseRubric, type RubricChoice } from '../judge/choose-rubric.ts'
 import { questionOf } from '../judge/questions.ts'
 import { scoreReplies } from '../judge/score-replies.ts'
 import type { LocalWriter } from '../sampling/local-writer.ts'
+import type { DecodePrecisionParam } from '../sampling/writer.ts'
 import type { Reward } from './reward.ts'
 
 /** The parameters of the judge stage, as far as they are for scores. */
-export interface JudgeParams extends RubricChoice, AskingParams {}
+export interface JudgeParams extends RubricChoice, AskingParams {
+  readonly decode_precision: DecodePrecisionParam
+}
 
 /**
  * @param rubricFile goes before the parameter

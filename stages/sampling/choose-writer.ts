@@ -2,12 +2,18 @@
 import { StageFailure } from 'flow/stage'
 import type { EndpointContext } from './endpoint/endpoint-writer.ts'
 import type { EndpointParams } from './endpoint/params.ts'
-import type { Writer, WriterContext } from './writer.ts'
+import type { DecodePrecisionParam, Writer, WriterContext } from './writer.ts'
+
+/** The parameters that say who writes and how, as a stage receives them. */
+export interface WriterParams {
+  readonly endpoint?: EndpointParams | undefined
+  readonly decode_precision: DecodePrecisionParam
+}
 
 /** @throws StageFailure `no-model` where there is neither; as `openWriter` and `endpointWriter` */
 export async function chooseWriter(
   inputs: { readonly model: string | undefined; readonly adapter: string | undefined },
-  endpoint: EndpointParams | undefined,
+  { endpoint, decode_precision: precision }: WriterParams,
   context: WriterContext & EndpointContext,
 ): Promise<Writer> {
   const { model, adapter } = inputs
@@ -20,7 +26,7 @@ export async function chooseWriter(
   }
   if (model !== undefined) {
     const { openWriter } = await import('./local-writer.ts')
-    return await openWriter({ model, adapter }, context)
+    return await openWriter({ model, adapter, precision }, context)
   }
   throw new StageFailure({
     code: 'no-model',

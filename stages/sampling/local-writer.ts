@@ -8,7 +8,7 @@ import { encodePrompt } from '../../lm/text/conversation.ts'
 import { promptMessages } from '../../lm/text/messages.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { openDevice } from '../device/open-device.ts'
-import type { ChoiceRequest, Writer, WriterContext, Written } from './writer.ts'
+import type { ChoiceRequest, DecodePrecisionParam, Writer, WriterContext, Written } from './writer.ts'
 
 type LocallyWritten = Written & Generated
 
@@ -23,7 +23,11 @@ export interface LocalWriter extends Writer {
 }
 
 export async function openWriter(
-  inputs: { readonly model: string; readonly adapter: string | undefined },
+  inputs: {
+    readonly model: string
+    readonly adapter: string | undefined
+    readonly precision: DecodePrecisionParam
+  },
   context: WriterContext,
 ): Promise<LocalWriter> {
   await openDevice(context)
@@ -33,12 +37,20 @@ export async function openWriter(
     inputs.adapter === undefined
       ? { config: model.config, weights: model.weights }
       : mergeAdapter(model, loadAdapter(inputs.adapter, model.config))
-  return writerOf(parameters, model.tokenizer)
+  return writerOf(parameters, model.tokenizer, inputs.precision)
 }
 
-/** A writer of parameters that are loaded already; they may change between its answers. */
-export function writerOf(parameters: DecoderParameters, tokenizer: Tokenizer): LocalWriter {
-  const generator = new Generator(parameters)
+/**
+ * A writer of parameters that are loaded already; they may change between its answers.
+ * @throws LmFailure `unsupported-precision`
+ */
+export function writerOf(
+  parameters: DecoderParameters,
+  tokenizer: Tokenizer,
+  precision: DecodePrecisionParam,
+): LocalWriter {
+  // Exact weights give the same answers on every machine that computes in fp32, and to every batch.
+  const generator = new Generator(parameters, precision === 'auto' ? 'fp32' : precision)
   return {
     tokenizer,
     maxPositions: parameters.config.maxPositions,

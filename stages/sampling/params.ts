@@ -15,5 +15,13 @@ export function samplingParams(defaults: SamplingDefaults) {
     max_new_tokens: Type.Integer({ minimum: 1, default: defaults.max_new_tokens }),
     batch_size: Type.Integer({ minimum: 1, default: 64, description: 'Prompts decoded together' }),
     seed: Type.Integer({ default: 0 }),
+    decode_precision: Type.Union(
+      [Type.Literal('auto'), Type.Literal('fp32'), Type.Literal('int8'), Type.Literal('int4')],
+      {
+        default: 'auto',
+        description:
+          'Of the weights while a loaded model writes; `auto` is fp32, the others are faster and less exact',
+      },
+    ),
   }
 }

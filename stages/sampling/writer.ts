@@ -14,6 +14,9 @@ export interface SamplingParams {
   readonly seed: number
 }
 
+/** What weights are rounded to while a loaded model writes. */
+export type DecodePrecisionParam = 'auto' | 'fp32' | 'int8' | 'int4'
+
 /** A token of an answer, with the tokens that might have stood in its place. */
 export interface WeighedToken {
   readonly text: string

@@ -28,7 +28,7 @@ export async function compareSets({
   const pairs = pairReplies(inputs.a, inputs.b)
   const rows = pairs.map(({ fields, prompt }) => ({ ...fields, prompt }))
   checkReferences(rubric, rows, inputs.a)
-  const writer = await chooseWriter(inputs, params.endpoint, context)
+  const writer = await chooseWriter(inputs, params, context)
   const comparisons = pairs.map(({ a, b }, index) => ({ ...questionOf(rows[index]!), a, b }))
   const verdicts = await compareReplies(writer, comparisons, settings, context)
   const values = winRateMetrics(pairs, verdicts)

@@ -28,7 +28,7 @@ describe.each(['qwen2', 'glued'] as const)('shares of choices, tokenizer %s', (n
   const own = cases.filter(({ tokenizer }) => tokenizer === name)
 
   it.each([1, 3, 64])('are those of transformers, %d rows at a time', async (batchSize) => {
-    const writer = writerOf(parameters, loadTokenizer(referencePath(folders[name])))
+    const writer = writerOf(parameters, loadTokenizer(referencePath(folders[name])), 'auto')
     const requests = own.map(({ question, before, choices }) => ({ prompt: question, before, choices }))
     const shares = await writer.choose(requests, batchSize, {})
     expect(own).toHaveLength(7)

@@ -87,6 +87,25 @@ describe('generate', () => {
     expect(await texts(64)).toEqual(one)
   })
 
+  it('decodes with rounded weights where that is asked for', async () => {
+    const logps = async (decode_precision?: string) =>
+      (await sample({ temperature: 0, candidates: 1, ...(decode_precision && { decode_precision }) }))
+        .rows('responses')
+        .map((row) => row.responses[0].logps[0] as number)
+    const exact = await logps()
+    expect(await logps('fp32')).toEqual(exact)
+    for (const [precision, tolerance] of [
+      ['int8', 0.2],
+      ['int4', 1],
+    ] as const) {
+      const rounded = await logps(precision)
+      expect(rounded).not.toEqual(exact)
+      rounded.forEach((logp, row) => {
+        expect(Math.abs(logp - exact[row]!)).toBeLessThan(tolerance)
+      })
+    }
+  })
+
   it('takes the first prompts only with a limit, which changes none of them', async () => {
     const [all, two] = [await sample(), await sample({ limit: 2 })]
     expect(two.rows('responses')).toHaveLength(2)

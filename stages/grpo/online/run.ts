@@ -9,6 +9,7 @@ import { checkReferences } from '../../judge/questions.ts'
 import { judgeReward, scoringSettings } from '../../rewards/judge.ts'
 import { checkRewards, openRewards, readScoredPrompts } from '../../rewards/open-rewards.ts'
 import { type LocalWriter, writerOf } from '../../sampling/local-writer.ts'
+import type { DecodePrecisionParam } from '../../sampling/writer.ts'
 import { loadPolicy, type Policy, type TrainingContext } from '../../training/policy.ts'
 import { type Course, taskSettings } from '../course.ts'
 import type { OnlineParams } from './params.ts'
@@ -121,7 +122,8 @@ export async function optimiseOnline(
 
   const policy = await loadPolicy(inputs, params, context)
   if (judging !== undefined) {
-    const writer = judgingWriter(policy, inputs.judge_adapter)
+    const precision = params.judge!.decode_precision
+    const writer = judgingWriter(policy, inputs.judge_adapter, precision)
     rewards.push(judgeReward(judgeName, judging, writer))
   }
   // However they are written, sums of them are the same to the last bit.
@@ -139,10 +141,14 @@ export async function optimiseOnline(
 }
 
 /** The entering policy, or the model with an adapter of the judge's own. */
-function judgingWriter({ model, adapter }: Policy, own: string | undefined): LocalWriter {
+function judgingWriter(
+  { model, adapter }: Policy,
+  own: string | undefined,
+  precision: DecodePrecisionParam,
+): LocalWriter {
   const judge = own === undefined ? adapter : loadAdapter(own, model.config)
   const parameters = enteringPolicy(model, judge)
-  const writer = writerOf(parameters, model.tokenizer)
+  const writer = writerOf(parameters, model.tokenizer, precision)
   return {
     ...writer,
     dispose() {
