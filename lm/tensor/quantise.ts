@@ -1,5 +1,7 @@
 /** @file Matrices rounded to whole numbers of 8 or 4 bits with scales. */
 
+import { roundRows } from './rounded-matrix.ts'
+
 export interface QuantisedMatrix {
   readonly bits: 8 | 4
   readonly out: number
@@ -26,15 +28,19 @@ function toInt8(parts: readonly Float32Array[], size: number): QuantisedMatrix {
   const out = rowCount(parts, size)
   const values = new Int8Array(size * out)
   const scales = new Float32Array(out)
-  let row = 0
+  let above = 0
   for (const part of parts) {
-    for (let start = 0; start < part.length; start += size, row++) {
-      let largest = 0
-      for (let at = 0; at < size; at++) largest = Math.max(largest, Math.abs(part[start + at]!))
-      const scale = largest / 127 || 1
-      scales[row] = scale
-      for (let at = 0; at < size; at++) values[at * out + row] = Math.round(part[start + at]! / scale)
+    const rounded = roundRows(part, size)
+    scales.set(rounded.scales, above)
+    const rows = rounded.scales.length
+    // Transposed, a few columns at a time: a whole column's rows would not stay in the processor's cache.
+    for (let start = 0; start < size; start += 64) {
+      const end = Math.min(start + 64, size)
+      for (let row = 0; row < rows; row++) {
+        for (let at = start; at < end; at++) values[at * out + above + row] = rounded.values[row * size + at]!
+      }
     }
+    above += rows
   }
   return { bits: 8, out, size, values, scales }
 }
