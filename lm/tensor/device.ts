@@ -6,7 +6,7 @@
  */
 import { LmFailure } from '../failure.ts'
 import type { Availability } from './devices/availability.ts'
-import { probeCuda } from './devices/cuda.ts'
+import { loadCuda, probeCuda } from './devices/cuda.ts'
 import { loadTensorFlow } from './devices/tensorflow.ts'
 import { mayHaveGpu, probeWebgpu } from './devices/webgpu.ts'
 import { backendNameOf, registerOnnxBackend } from './onnx-backend.ts'
@@ -86,6 +86,7 @@ async function start(name: DeviceName, reason: string): Promise<Device> {
 }
 
 async function startOnnx(provider: Provider): Promise<void> {
+  if (provider === 'cuda') loadCuda()
   registerOnnxBackend(provider)
   await tf.setBackend(backendNameOf(provider))
 }

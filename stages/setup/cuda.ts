@@ -1,13 +1,11 @@
 /**
  * @file `flow setup cuda`: ONNX Runtime's CUDA provider and the libraries of CUDA that it needs, out of the Python wheels of
- * the same version. They go beside the library of `onnxruntime-node`, where ONNX Runtime looks for them.
+ * the same version. The provider is linked beside the library of `onnxruntime-node`, where ONNX Runtime looks for it.
  */
-import { existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { rmSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { StageFailure } from 'flow/stage'
-import { onnxRuntimeFolder, probeCuda } from '../../lm/tensor/devices/cuda.ts'
-import { setupFolder } from '../../lm/tensor/devices/tensorflow.ts'
+import { cudaFolder, onnxRuntimeFolder, probeCuda } from '../../lm/tensor/devices/cuda.ts'
 import { findWheels, type SetupContext, unpackWheel } from './python-wheels.ts'
 
 /** @throws StageFailure, LmFailure; run again, it goes on where it stopped */
@@ -20,10 +18,9 @@ export async function setUpCuda(context: SetupContext): Promise<void> {
       hint: '`--device webgpu` takes any GPU',
     })
   }
-  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string }
-  const folder = join(setupFolder('cuda'), version)
+  const folder = cudaFolder()
   say(`into ${folder}`)
-  const wheels = await findWheels(`onnxruntime-gpu[cuda,cudnn]==${version}`, signal)
+  const wheels = await findWheels(`onnxruntime-gpu[cuda,cudnn]==${basename(folder)}`, signal)
   for (const wheel of wheels.filter(({ name }) => /^(onnxruntime|nvidia)[-_]/.test(name))) {
     await unpackWheel(wheel, folder, ['onnxruntime/capi/libonnxruntime_providers_', 'nvidia/'], context)
   }
@@ -32,10 +29,11 @@ export async function setUpCuda(context: SetupContext): Promise<void> {
   say(found.usable ? `${found.description} computes` : `the libraries are there; still, ${found.reason}`)
 }
 
+/** `npm ci` removes the links; running the setup again puts them back. */
 function link(libraries: string): void {
-  for (const name of readdirSync(libraries)) {
+  for (const name of ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so']) {
     const place = join(onnxRuntimeFolder(), name)
     rmSync(place, { force: true })
-    if (existsSync(join(libraries, name))) symlinkSync(join(libraries, name), place)
+    symlinkSync(join(libraries, name), place)
   }
 }

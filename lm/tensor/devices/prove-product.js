@@ -3,15 +3,16 @@
  * compares with the product computed here. A process of its own, in plain JavaScript: a driver that ends the process ends
  * this one, and what drivers write to stderr can be read.
  *
- *     node prove-product.js PROVIDER MODEL      MODEL: c = a b as an ONNX model, in base64
+ *     node prove-product.js PROVIDER MODEL [LIBRARY...]      MODEL: c = a b as an ONNX model, in base64
  *
  * Exit code 0 where every element is right, else 1; the last line of stdout says what happened.
  */
 import { createRequire } from 'node:module'
 import { Tensor } from 'onnxruntime-common'
+import { loadLibraries } from './load-libraries.js'
 
 const { binding, initOrt } = createRequire(import.meta.url)('onnxruntime-node/dist/binding.js')
-const [provider, encoded] = process.argv.slice(2)
+const [provider, encoded, ...libraries] = process.argv.slice(2)
 const [rows, inner, columns] = [64, 48, 80]
 
 /** Whole numbers from -4 to 4: their products are exact in float32. */
@@ -31,6 +32,7 @@ function multiply(a, b) {
 
 function check() {
   initOrt()
+  loadLibraries(libraries)
   const a = numbers(rows * inner, 7)
   const b = numbers(inner * columns, 5)
   const c = multiply(a, b)

@@ -14,17 +14,27 @@ export interface Proof {
   readonly log: string
 }
 
-export function proveProduct(provider: Provider, environment: NodeJS.ProcessEnv = {}): Proof {
+export interface ProofOptions {
+  readonly environment?: NodeJS.ProcessEnv
+  /** Shared libraries to load first. */
+  readonly libraries?: readonly string[]
+}
+
+export function proveProduct(provider: Provider, { environment, libraries = [] }: ProofOptions = {}): Proof {
   const graph = new Graph(provider)
   const [a, b] = [graph.input('a', [64, 48], 'float32'), graph.input('b', [48, 80], 'float32')]
   const value = graph.op('MatMul', [a, b], {}, [64, 80], 'float32')
   const model = Buffer.from(graph.encode([{ name: 'c', value }]).bytes).toString('base64')
   const script = fileURLToPath(new URL('./prove-product.js', import.meta.url))
-  const { status, signal, error, stdout, stderr } = spawnSync(process.execPath, [script, provider, model], {
-    encoding: 'utf8',
-    env: { ...process.env, ...environment },
-    timeout: patienceMs,
-  })
+  const { status, signal, error, stdout, stderr } = spawnSync(
+    process.execPath,
+    [script, provider, model, ...libraries],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, ...environment },
+      timeout: patienceMs,
+    },
+  )
   const said = (stdout ?? '').trim().split('\n').at(-1)
   if (status === 0) return { fault: undefined, log: stderr }
   if (error !== undefined) return { fault: error.message, log: stderr ?? '' }

@@ -26,7 +26,7 @@ export function probeWebgpu(): Availability {
       reason: `ONNX Runtime's package for ${process.platform} ${process.arch} comes without WebGPU`,
     }
   }
-  const { fault, log } = proveProduct('webgpu', { VK_LOADER_DEBUG: 'info,driver' })
+  const { fault, log } = proveProduct('webgpu', { environment: { VK_LOADER_DEBUG: 'info,driver' } })
   if (fault !== undefined) return { usable: false, ...explain(fault, log) }
   return { usable: true, ...describeAdapter(log) }
 }

@@ -1,0 +1,1 @@
+export function loadLibraries(files: readonly string[]): void
