@@ -3,6 +3,7 @@
  * and which token sees which, as masks. A model has one pair of them for each of its kinds of attention.
  */
 import { differentiable } from '../tensor/differentiable.ts'
+import { after } from '../tensor/recomputed.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { type AttentionKind, attentionKinds, type DecoderConfig } from './config.ts'
 
@@ -59,6 +60,11 @@ export function maskedAttention(
   }
 }
 
+/** Weights are kept for the gradient while they are few beside the queries; else they are computed anew. */
+function keepsWeights(q: Tensor, k: Tensor): boolean {
+  return k.shape[1]! <= 4 * q.shape[2]!
+}
+
 /** The values v that each query's weights mix: softmax(scale * q k') v. */
 function attention(
   q: Tensor,
@@ -73,11 +79,12 @@ function attention(
       const query = tf.mul(q, scale)
       const weights = weigh(query, k)
       const mixed = tf.matMul(weights, v)
-      save([query, k, v, weights, mixed])
+      save([query, k, v, mixed, ...(keepsWeights(q, k) ? [weights] : [])])
       return mixed
     },
     (dy, saved) => {
-      const [query, k, v, weights, mixed] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor]
+      const [query, k, v, mixed, kept] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor | undefined]
+      const weights = kept ?? weigh(after(dy, query), k)
       // The softmax's own gradient needs sum_j weights_j * dWeights_j, which is dy . mixed.
       const along = tf.sum(tf.mul(dy, mixed), -1, true)
       const dScores = tf.mul(weights, tf.sub(tf.matMul(dy, v, false, true), along))

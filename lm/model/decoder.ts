@@ -6,6 +6,7 @@
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { Attend, AttentionInputs } from './attention.ts'
 import type { AttentionKind, DecoderConfig } from './config.ts'
+import { decoderPart } from './decoder-part.ts'
 import { gatedUnit } from './gated-unit.ts'
 import { layerNorms, names, type Projection } from './layout.ts'
 import { adapt, type DecoderAdapter } from './lora.ts'
@@ -29,23 +30,36 @@ export interface DecoderOperations {
   multiply(x: Tensor, matrices: readonly string[]): Tensor[]
 }
 
+type Three = [Tensor, Tensor, Tensor]
+
+/** A part of a layer: what it reads, what enters it, and its outputs; `multiply` applies its projections. */
+type Part = [
+  projections: readonly Projection[],
+  norms: readonly (string | undefined)[],
+  inputs: TensorMap,
+  compute: (
+    own: DecoderParameters,
+    inputs: TensorMap,
+    multiply: (own: DecoderParameters, x: Tensor) => Tensor[],
+  ) => Tensor[],
+]
+
 export type AdaptedParameters = DecoderParameters & Required<Pick<DecoderParameters, 'adapter'>>
 
-/** Applies a norm to [..., size], by the name of its weight [size]. */
-function normalise({ config, weights, operations }: DecoderParameters, name: string, x: Tensor): Tensor {
+/** Applies a norm to [..., size], by the name of its weight [size]; without a name nothing. */
+function normalise(
+  { config, weights, operations }: DecoderParameters,
+  name: string | undefined,
+  x: Tensor,
+): Tensor {
+  if (name === undefined) return x
   const stored = weights[name]!
   const weight = config.normOffset === 0 ? stored : tf.add(stored, config.normOffset)
   return (operations?.normalise ?? rmsNorm)(x, weight, config.normEpsilon)
 }
 
-/** x [rows, in] -> for each projection [rows, out]. */
-function project(
-  parameters: DecoderParameters,
-  layer: number,
-  projections: readonly Projection[],
-  x: Tensor,
-): Tensor[] {
-  const modules = projections.map((projection) => names.module(layer, projection))
+/** x [rows, in] -> for each module [rows, out]. */
+function project(parameters: DecoderParameters, modules: readonly string[], x: Tensor): Tensor[] {
   const { weights, adapter, operations } = parameters
   const products =
     adapter === undefined && operations !== undefined
@@ -85,8 +99,11 @@ export function hiddenStates(
   /** [batch, length, count, headSize] -> [batch * keyValueHeads, count / keyValueHeads * length, headSize] */
   const byKeyHead = (x: Tensor, perKeyHead: number) =>
     tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch * keyValueHeads, perKeyHead * length, headSize])
-  const normed = (name: string | undefined, x: Tensor) =>
-    name === undefined ? x : normalise(parameters, name, x)
+  /** What enters `byKeyHead`, after attention and as rows: [batch * length, heads * headSize] */
+  const byRow = (x: Tensor) => {
+    const merged = tf.transpose(tf.reshape(x, [batch, heads, length, headSize]), [0, 2, 1, 3])
+    return tf.reshape(merged, [batch * length, heads * headSize])
+  }
 
   let x: Tensor = tf.gather(weights[names.embedding]!, ids)
   if (config.embeddingScale !== 1) x = tf.mul(x, config.embeddingScale)
@@ -96,32 +113,49 @@ export function hiddenStates(
     const { cos, sin } = positions[config.layerKinds[layer]!]!
     const [queryNorm, keyNorm] = config.queryKeyNorm ? [names.queryNorm(layer), names.keyNorm(layer)] : []
 
-    const before = normed(norms.attention, x)
-    const [queries, keys, values] = project(
-      parameters,
-      layer,
-      ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
-      before,
-    ) as [Tensor, Tensor, Tensor]
-    const q = normed(queryNorm, split(queries, heads))
-    const k = normed(keyNorm, split(keys, keyValueHeads))
-    const v = split(values, keyValueHeads)
-    const attended = attend(
-      layer,
-      byKeyHead(rotate(q, cos, sin), groups),
-      byKeyHead(rotate(k, cos, sin), 1),
-      byKeyHead(v, 1),
-    )
-    const merged = tf.transpose(tf.reshape(attended, [batch, heads, length, headSize]), [0, 2, 1, 3])
-    const output = tf.reshape(merged, [batch * length, heads * headSize])
-    const [attentionOutput] = project(parameters, layer, ['self_attn.o_proj'], output) as [Tensor]
-    x = tf.add(x, normed(norms.attentionOutput, attentionOutput))
+    const part = (...[projections, norms, inputs, compute]: Part) => {
+      const modules = projections.map((projection) => names.module(layer, projection))
+      const multiply = (own: DecoderParameters, x: Tensor) => project(own, modules, x)
+      return decoderPart(parameters, { modules, norms }, inputs, (own, inputs) =>
+        compute(own, inputs, multiply),
+      )
+    }
 
-    const after = normed(norms.mlp, x)
-    const [gate, up] = project(parameters, layer, ['mlp.gate_proj', 'mlp.up_proj'], after) as [Tensor, Tensor]
-    const unit = gatedUnit(config.activation, gate, up)
-    const [mlpOutput] = project(parameters, layer, ['mlp.down_proj'], unit) as [Tensor]
-    x = tf.add(x, normed(norms.mlpOutput, mlpOutput))
+    const [q, k, v] = part(
+      ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+      [norms.attention, queryNorm, keyNorm],
+      { x },
+      (own, { x }, multiply) => {
+        const [queries, keys, values] = multiply(own, normalise(own, norms.attention, x!)) as Three
+        const query = normalise(own, queryNorm, split(queries, heads))
+        const key = normalise(own, keyNorm, split(keys, keyValueHeads))
+        return [
+          byKeyHead(rotate(query, cos, sin), groups),
+          byKeyHead(rotate(key, cos, sin), 1),
+          byKeyHead(split(values, keyValueHeads), 1),
+        ]
+      },
+    ) as Three
+    const mixed = attend(layer, q, k, v)
+    const [attended] = part(
+      ['self_attn.o_proj'],
+      [norms.attentionOutput],
+      { mixed },
+      (own, { mixed }, multiply) => {
+        const [output] = multiply(own, byRow(mixed!)) as [Tensor]
+        return [normalise(own, norms.attentionOutput, output)]
+      },
+    ) as [Tensor]
+    x = tf.add(x, attended)
+
+    const [gate, up] = part(['mlp.gate_proj', 'mlp.up_proj'], [norms.mlp], { x }, (own, { x }, multiply) =>
+      multiply(own, normalise(own, norms.mlp, x!)),
+    ) as [Tensor, Tensor]
+    const [fed] = part(['mlp.down_proj'], [norms.mlpOutput], { gate, up }, (own, { gate, up }, multiply) => {
+      const [output] = multiply(own, gatedUnit(config.activation, gate!, up!)) as [Tensor]
+      return [normalise(own, norms.mlpOutput, output)]
+    }) as [Tensor]
+    x = tf.add(x, fed)
   }
   return normalise(parameters, names.finalNorm, x)
 }

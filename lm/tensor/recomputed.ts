@@ -1,0 +1,78 @@
+/**
+ * @file Values that are computed anew for the gradient instead of being kept for it (arXiv 1604.06174). In a compiled
+ * graph this costs only what the gradient reads: of a norm and a product, the norm.
+ */
+import { differentiable } from './differentiable.ts'
+import { currentOnnxBackend } from './onnx-backend.ts'
+import { type Tensor, type TensorMap, tf } from './tf.ts'
+
+interface Operation {
+  readonly forwardFunc: (backend: unknown, save: (tensors: Tensor[]) => void) => Tensor[]
+  readonly backwardsFunc: (dy: Tensor | Tensor[], saved: Tensor[]) => Record<string, () => Tensor>
+  readonly inputs: TensorMap
+}
+
+/**
+ * `compute`, of which compiled functions keep nothing but its inputs for the gradient.
+ * @param inputs the values that the outputs follow from
+ * @param weights the other tensors that `compute` reads and that may have gradients
+ * @returns the outputs of `compute`
+ */
+export function recomputed(
+  inputs: TensorMap,
+  weights: TensorMap,
+  compute: (inputs: TensorMap, weights: TensorMap) => Tensor[],
+): Tensor[] {
+  if (!tf.engine().isTapeOn() || !currentOnnxBackend()?.isTracing) return compute(inputs, weights)
+  const names = Object.keys({ ...weights, ...inputs })
+  const operation: Operation = {
+    inputs: { ...weights, ...inputs },
+    forwardFunc: (_, save) => {
+      save(names.map((name) => inputs[name] ?? weights[name]!))
+      return compute(inputs, weights)
+    },
+    backwardsFunc: (dy, saved) => {
+      const dys = Array.isArray(dy) ? dy : [dy]
+      const values = names.map((name, index) =>
+        name in inputs ? after(dys[0]!, saved[index]!) : saved[index]!,
+      )
+      const gradients = nestedGradients((...xs) => {
+        const named = Object.fromEntries(names.map((name, index) => [name, xs[index]!]))
+        return withGradients(compute(named, named), dys)
+      }, values)
+      return Object.fromEntries(
+        names.map((name, index) => [name, () => gradients[index] ?? tf.zerosLike(values[index]!)]),
+      )
+    },
+  }
+  // As in `differentiable`.
+  const engine = tf.engine() as unknown as { runKernelFunc(operation: Operation): Tensor[] }
+  return engine.runKernelFunc(operation)
+}
+
+/** A number whose gradient in output n is dys[n]; it is itself not needed. */
+function withGradients(outputs: readonly Tensor[], dys: readonly Tensor[]): Tensor {
+  const named = Object.fromEntries(outputs.map((output, index) => [index, output]))
+  const gradients = () => Object.fromEntries(dys.map((dy, index) => [index, () => tf.clone(dy)]))
+  return differentiable(named, () => tf.scalar(0), gradients)
+}
+
+/**
+ * x, as a value that cannot be there before `earlier` is: no optimiser takes what is computed from it for what was
+ * computed from x, and no scheduler computes it ahead of time.
+ */
+export function after(earlier: Tensor, x: Tensor): Tensor {
+  const first = tf.slice(tf.reshape(earlier, [-1]), [0], [1])
+  return tf.add(x, tf.reshape(tf.minimum(tf.abs(first), 0), []))
+}
+
+/** `tf.grads` within a gradient: tfjs has one tape, which the outer gradient still needs. */
+function nestedGradients(fn: (...xs: Tensor[]) => Tensor, xs: Tensor[]): (Tensor | undefined)[] {
+  const { state } = tf.engine()
+  const tape = state.activeTape
+  try {
+    return tf.engine().gradients(() => fn(...xs), xs, undefined as unknown as Tensor, true).grads
+  } finally {
+    state.activeTape = tape
+  }
+}
