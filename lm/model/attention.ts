@@ -40,24 +40,58 @@ export function attentionInputs(config: DecoderConfig, args: TensorMap): Attenti
   )
 }
 
-/** Attention of each row's tokens among themselves, as the masks allow. */
+/** Attention of each row's tokens among themselves, as the masks allow. No mask lets a token see a later place. */
 export function maskedAttention(
   config: DecoderConfig,
   batch: number,
   length: number,
   inputs: AttentionInputsByKind,
 ): Attend {
-  const { heads, queryScale } = config
+  const { heads, keyValueHeads, queryScale } = config
+  const groups = heads / keyValueHeads
+  const spans = querySpans(length)
   return (layer, q, k, v) => {
     const { mask } = inputs[config.layerKinds[layer]!]!
-    /** [batch * keyValueHeads, groups * length, length], from scaled queries */
-    const weigh = (query: Tensor, key: Tensor) => {
-      const scores = tf.matMul(query, key, false, true)
-      const visible = tf.add(tf.reshape(scores, [batch, heads, length, length]), tf.expandDims(mask, 1))
-      return tf.reshape(tf.softmax(visible), scores.shape)
+    const size = q.shape[2]!
+    /** Those of a span of places, of [batch * keyValueHeads, groups * length, size]. */
+    const queriesOf = ([start, end]: Span) => {
+      const byPlace = tf.reshape(q, [batch * keyValueHeads, groups, length, size])
+      const chosen = tf.slice(byPlace, [0, 0, start, 0], [-1, -1, end - start, -1])
+      return tf.reshape(chosen, [batch * keyValueHeads, groups * (end - start), size])
     }
-    return attention(q, k, v, queryScale, weigh)
+    const mixed = spans.map((span) => {
+      const [start, end] = span
+      const seen = (x: Tensor) => (end === length ? x : tf.slice(x, [0, 0, 0], [-1, end, -1]))
+      /** [batch * keyValueHeads, groups * (end - start), end], from scaled queries */
+      const weigh = (query: Tensor, key: Tensor) => {
+        const scores = tf.matMul(query, key, false, true)
+        const byHead = tf.reshape(scores, [batch, heads, end - start, end])
+        const visible = tf.slice(mask, [0, start, 0], [-1, end - start, end])
+        return tf.reshape(tf.softmax(tf.add(byHead, tf.expandDims(visible, 1))), scores.shape)
+      }
+      const queries = spans.length === 1 ? q : queriesOf(span)
+      return attention(queries, seen(k), seen(v), queryScale, weigh)
+    })
+    if (mixed.length === 1) return mixed[0]!
+    const byPlace = mixed.map((part, index) => {
+      const [start, end] = spans[index]!
+      return tf.reshape(part, [batch * keyValueHeads, groups, end - start, size])
+    })
+    return tf.reshape(tf.concat(byPlace, 2), q.shape)
   }
+}
+
+/** Places from the first to before the last. */
+type Span = readonly [start: number, end: number]
+
+/**
+ * Spans of queries that are taken together. A query sees no key beyond its span's end, so that the upper half of long
+ * rows' scores is for the most part not computed.
+ */
+function querySpans(length: number): Span[] {
+  const count = Math.min(4, Math.ceil(length / 256))
+  const size = Math.ceil(length / count)
+  return Array.from({ length: count }, (_, index) => [index * size, Math.min(length, (index + 1) * size)])
 }
 
 /** Weights are kept for the gradient while they are few beside the queries; else they are computed anew. */

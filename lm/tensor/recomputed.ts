@@ -14,7 +14,7 @@ interface Operation {
 
 /**
  * `compute`, of which compiled functions keep nothing but its inputs for the gradient.
- * @param inputs the values that the outputs follow from
+ * @param inputs the values that the outputs follow from; what does not follow from the first of them is kept
  * @param weights the other tensors that `compute` reads and that may have gradients
  * @returns the outputs of `compute`
  */
@@ -33,8 +33,9 @@ export function recomputed(
     },
     backwardsFunc: (dy, saved) => {
       const dys = Array.isArray(dy) ? dy : [dy]
+      const [first] = Object.keys(inputs)
       const values = names.map((name, index) =>
-        name in inputs ? after(dys[0]!, saved[index]!) : saved[index]!,
+        name === first ? after(dys[0]!, saved[index]!) : saved[index]!,
       )
       const gradients = nestedGradients((...xs) => {
         const named = Object.fromEntries(names.map((name, index) => [name, xs[index]!]))

@@ -1,0 +1,73 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { attentionArrays } from '../../lm/batches/causal-arrays.ts'
+import { type AttentionInputs, maskedAttention } from '../../lm/model/attention.ts'
+import type { DecoderConfig } from '../../lm/model/config.ts'
+import { createRandom } from '../../lm/random.ts'
+import { jit } from '../../lm/tensor/jit.ts'
+import { type Tensor, type TensorMap, tf } from '../../lm/tensor/tf.ts'
+import { startBackend } from '../stages/training-runs.ts'
+
+beforeAll(startBackend)
+
+const [batch, heads, keyValueHeads, headSize] = [2, 4, 2, 8]
+const groups = heads / keyValueHeads
+const config = {
+  heads,
+  keyValueHeads,
+  queryScale: headSize ** -0.5,
+  headSize,
+  layerKinds: ['full'],
+  rotary: { full: { theta: 10_000 } },
+} as unknown as DecoderConfig
+
+/** The whole square of scores at once, differentiated by tfjs. */
+function plainAttention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, length: number): Tensor {
+  const scores = tf.mul(tf.matMul(q, k, false, true), config.queryScale)
+  const visible = tf.add(tf.reshape(scores, [batch, heads, length, length]), tf.expandDims(mask, 1))
+  return tf.matMul(tf.reshape(tf.softmax(visible), scores.shape), v)
+}
+
+describe('attention within rows', () => {
+  // One span of queries, several equal ones, and a shorter last one; weights kept or computed anew.
+  it.each([7, 40, 300, 512, 700])('of %d tokens: values and gradients', (length) => {
+    const random = createRandom(`attention ${length}`)
+    const draw = (shape: number[]) =>
+      tf.tensor(
+        Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => random.next() - 0.5),
+        shape,
+      )
+    const q = draw([batch * keyValueHeads, groups * length, headSize])
+    const [k, v] = [
+      draw([batch * keyValueHeads, length, headSize]),
+      draw([batch * keyValueHeads, length, headSize]),
+    ]
+    const dy = draw(q.shape)
+    // Two sequences: the second begins where a third of the row is full.
+    const places = Int32Array.from({ length }, (_, place) => place)
+    const cut = Math.floor(length / 3)
+    const shape = { rows: 1, length }
+    const arrays = attentionArrays(config, shape, [places.subarray(0, cut), places.subarray(cut)])
+    const mask = tf.tensor(arrays['mask.full']!.data, [1, length, length])
+    const gradientsOf = (attend: (q: Tensor, k: Tensor, v: Tensor, mask: Tensor) => Tensor) =>
+      jit(({ q, k, v, mask, dy }: TensorMap) => {
+        const { value, grads } = tf.valueAndGrads((...[q, k, v]: Tensor[]) => attend(q!, k!, v!, mask!))(
+          [q!, k!, v!],
+          dy,
+        )
+        return { value, q: grads[0]!, k: grads[1]!, v: grads[2]! }
+      })({ q, k, v, mask, dy })
+    const ours = gradientsOf((q, k, v, mask) =>
+      maskedAttention(config, batch, length, { full: { mask } as AttentionInputs })(0, q, k, v),
+    )
+    const theirs = gradientsOf((q, k, v, mask) => plainAttention(q, k, v, mask, length))
+    for (const name of ['value', 'q', 'k', 'v'] as const) {
+      const expected = Array.from(theirs[name].dataSync())
+      const scale = expected.reduce((most, each) => Math.max(most, Math.abs(each)), 0)
+      const worst = Array.from(ours[name].dataSync()).reduce(
+        (most, each, index) => Math.max(most, Math.abs(each - expected[index]!)),
+        0,
+      )
+      expect(worst / scale, name).toBeLessThan(2e-6)
+    }
+  })
+})
