@@ -118,6 +118,53 @@ describe('nothing is left behind', () => {
   })
 })
 
+describe('the memory of the process levels off', () => {
+  const mebibyte = 2 ** 20
+
+  /** Growth over the last three quarters of `steps`, in bytes: the first quarter fills pools and heaps. */
+  function growth(steps: number, step: () => void): number {
+    let level = 0
+    for (let index = 0; index < steps; index++) {
+      if (index === steps / 4) level = process.memoryUsage.rss()
+      step()
+    }
+    return process.memoryUsage.rss() - level
+  }
+
+  it('over 200 training steps, 3 MB of results each', () => {
+    const step = jit(
+      ({ w, m, x }: { w: Tensor; m: Tensor; x: Tensor }) => {
+        const { grad } = tf.valueAndGrad((w: Tensor) => tf.mean(tf.square(tf.matMul(x, w))) as tf.Scalar)(w)
+        const next = tf.add(tf.mul(m, 0.9), grad)
+        return { w: tf.sub(w, tf.mul(next, 0.01)), m: next, grad }
+      },
+      { donate: ['w', 'm', 'x'] },
+    )
+    let w: Tensor = tf.randomNormal([512, 512], 0, 0.1, 'float32', 1)
+    let m: Tensor = tf.zeros([512, 512])
+    const grown = growth(200, () => {
+      const next = step({ w, m, x: tf.ones([8, 512]) })
+      next.grad.dispose()
+      w = next.w
+      m = next.m
+    })
+    tf.dispose([w, m])
+    step.dispose()
+    expect(grown).toBeLessThan(64 * mebibyte)
+  })
+
+  it('over 200 graphs compiled and given up, a constant of half a megabyte in each', () => {
+    const table = Float32Array.from({ length: 2 ** 17 }, (_, index) => index)
+    const grown = growth(200, () => {
+      const fn = jit(({ x }: { x: Tensor }) => ({ y: tf.sum(tf.mul(x, tf.tensor1d(table))) }))
+      const x = tf.scalar(1)
+      tf.dispose([x, fn({ x }).y])
+      fn.dispose()
+    })
+    expect(grown).toBeLessThan(48 * mebibyte)
+  })
+})
+
 /** A tensor and the numbers that it must hold for as long as it lives. */
 interface Holder {
   tensor: Tensor
