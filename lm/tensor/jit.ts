@@ -65,15 +65,17 @@ export function jit<Arguments extends TensorMap, Results extends TensorMap>(
   const execute = (args: Arguments): Results => {
     const backend = currentOnnxBackend()
     if (backend === undefined || backend.isTracing || tf.engine().isTapeOn()) return runAsItIs(fn, args)
+    // Open sizes are computed on the CPU, which graphs for a GPU must not fall back to.
+    const open = backend.provider === 'cpu' ? openSizes : {}
     const shapes = Object.entries(args).map(([name, { dtype, shape }]) => {
-      const sizes = shape.map((size, axis) => openSizes[name]?.[axis] ?? size)
+      const sizes = shape.map((size, axis) => open[name]?.[axis] ?? size)
       return `${name} ${dtype}[${sizes}]`
     })
     const key = shapes.join(' ')
     let program = compiled.get(key)
     if (program === undefined) {
       const record = (costs: CompilationCosts) => recordCompilation(name, shapes, costs)
-      program = compile(backend, fn, args, { openSizes, constants, record })
+      program = compile(backend, fn, args, { openSizes: open, constants, record })
       compiled.set(key, program)
     }
     return run(backend, program, args) as Results
