@@ -9,34 +9,40 @@ import { compileCost, type PassShape, passCost } from './cost.ts'
  * @param needed the shape of each pass
  */
 export function planShapes(needed: readonly PassShape[], config: DecoderConfig): PassShape[] {
-  const cost = (shape: PassShape) => passCost(config, shape)
-  const counts = new Map<string, { readonly shape: PassShape; uses: number }>()
+  const counts = new Map<string, Planned>()
   for (const { rows, length, slots } of needed) {
     const key = `${rows} ${length} ${slots}`
-    const known = counts.get(key) ?? { shape: { rows, length, slots }, uses: 0 }
-    counts.set(key, known)
-    known.uses++
+    const shape = { rows, length, slots }
+    const uses = (counts.get(key)?.uses ?? 0) + 1
+    counts.set(key, { shape, uses, cost: uses * passCost(config, shape) })
   }
   const planned = [...counts.values()]
   for (;;) {
     let best:
-      | { readonly a: number; readonly b: number; readonly shape: PassShape; readonly gain: number }
+      | { readonly a: number; readonly b: number; readonly both: Planned; readonly gain: number }
       | undefined
     planned.forEach((one, a) => {
       for (let b = a + 1; b < planned.length; b++) {
         const other = planned[b]!
         const shape = joined(one.shape, other.shape)
-        const both = cost(shape)
-        const more = one.uses * (both - cost(one.shape)) + other.uses * (both - cost(other.shape))
-        const gain = compileCost(config) - more
-        if (gain > (best?.gain ?? 0)) best = { a, b, shape, gain }
+        const uses = one.uses + other.uses
+        const cost = uses * passCost(config, shape)
+        const gain = compileCost(config) + one.cost + other.cost - cost
+        if (gain > (best?.gain ?? 0)) best = { a, b, both: { shape, uses, cost }, gain }
       }
     })
     if (best === undefined) return planned.map(({ shape }) => shape)
-    const { a, b, shape } = best
-    const [other] = planned.splice(b, 1)
-    planned[a] = { shape, uses: planned[a]!.uses + other!.uses }
+    planned[best.a] = best.both
+    planned.splice(best.b, 1)
   }
+}
+
+interface Planned {
+  readonly shape: PassShape
+  /** Passes of it. */
+  readonly uses: number
+  /** Of all of them. */
+  readonly cost: number
 }
 
 /** Large enough for both. */

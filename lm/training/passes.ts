@@ -51,5 +51,9 @@ export function planPasses<Row>(
   const places = planned.reduce((sum, { rows, length }) => sum + rows * length, 0)
   const used = new Set(planned.map(({ rows, length, slots }) => `${rows} ${length} ${slots}`))
   const padding = (100 * (1 - occupied / places)).toFixed(1)
-  return { of, layout, summary: `${used.size} shapes, ${padding}% padding` }
+  return {
+    of,
+    layout,
+    summary: `${used.size === 1 ? 'one shape' : `${used.size} shapes`}, ${padding}% padding`,
+  }
 }
