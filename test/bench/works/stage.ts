@@ -51,7 +51,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       (sum, { tracingMs, buildingMs }) => sum + tracingMs + buildingMs,
       0,
     )
-    const padding = /(\d+)% padding/.exec(said.join('\n'))?.[1]
+    const padding = /([\d.]+)% padding/.exec(said.join('\n'))?.[1]
     return report({
       figures: {
         'training, s': seconds,
