@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { withMemoryTuning } from '../../../engine/stage/worker-memory.ts'
 import { root } from '../flow.ts'
 import type { Options } from './options.ts'
 import type { Contestant, Outcome } from './work.ts'
@@ -27,7 +28,9 @@ export async function runContestant(
       ? [process.execPath, join(root, 'test/bench/run.js'), program, settingsFile]
       : [options[interpreter]!, join(root, 'test/reference/bench', program), settingsFile]
   const startMs = performance.now()
-  const child = spawn(command!, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Flow's programs do what stages do, in the environment that a stage's worker has.
+  const env = interpreter === 'node' ? withMemoryTuning(process.env) : process.env
+  const child = spawn(command!, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env })
   let [output, errors] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
