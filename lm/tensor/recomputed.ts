@@ -12,6 +12,9 @@ interface Operation {
   readonly inputs: TensorMap
 }
 
+/** Numbers in an input: what follows from less is kept, as it takes little memory and time to trace. */
+const leastSize = 65_536
+
 /**
  * `compute`, of which compiled functions keep nothing but its inputs for the gradient.
  * @param inputs the values that the outputs follow from; what does not follow from the first of them is kept
@@ -23,7 +26,8 @@ export function recomputed(
   weights: TensorMap,
   compute: (inputs: TensorMap, weights: TensorMap) => Tensor[],
 ): Tensor[] {
-  if (!tf.engine().isTapeOn() || !currentOnnxBackend()?.isTracing) return compute(inputs, weights)
+  const isLarge = Object.values(inputs).some(({ size }) => size >= leastSize)
+  if (!isLarge || !tf.engine().isTapeOn() || !currentOnnxBackend()?.isTracing) return compute(inputs, weights)
   const names = Object.keys({ ...weights, ...inputs })
   const operation: Operation = {
     inputs: { ...weights, ...inputs },

@@ -106,7 +106,7 @@ function labelled(rows: readonly Sequence[]): RowReference[] {
 
 /** Some times what two right implementations differ by in float32. */
 const tolerance = 2e-6
-const normTolerance = 1e-5
+const normTolerance = 5e-6
 
 function expectAgreement(name: string, log: readonly LogRow[]) {
   const { log: theirs, micro } = reference.runs[name]!

@@ -246,7 +246,7 @@ describe('accumulation', () => {
         const expected = logOf(one)[index]![column]!
         // Losses of policy gradients cross zero: they are compared with 1 there.
         const scale = Math.max(Math.abs(expected), 1)
-        expect(Math.abs(row[column]! - expected) / scale, column).toBeLessThan(2e-6)
+        expect(Math.abs(row[column]! - expected) / scale, column).toBeLessThan(1e-6)
       }
     })
     const [ours, theirs] = [many, one].map(({ outputs }) => parametersOf(outputs.adapter!))
