@@ -30,25 +30,25 @@ export interface SeededRandom {
 }
 
 class Sfc32 implements SeededRandom {
-  private a = 0
-  private b = 0
-  private c = 0
-  private counter = 1
+  #a = 0
+  #b = 0
+  #c = 0
+  #counter = 1
 
   constructor(seed: number | string) {
     const digest = createHash('sha256').update(String(seed), 'utf8').digest()
-    this.a = digest.readInt32LE(0)
-    this.b = digest.readInt32LE(4)
-    this.c = digest.readInt32LE(8)
+    this.#a = digest.readInt32LE(0)
+    this.#b = digest.readInt32LE(4)
+    this.#c = digest.readInt32LE(8)
     for (let i = 0; i < 12; i++) this.word()
   }
 
   word(): number {
-    const output = (((this.a + this.b) | 0) + this.counter) | 0
-    this.counter = (this.counter + 1) | 0
-    this.a = this.b ^ (this.b >>> 9)
-    this.b = (this.c + (this.c << 3)) | 0
-    this.c = (((this.c << 21) | (this.c >>> 11)) + output) | 0
+    const output = (((this.#a + this.#b) | 0) + this.#counter) | 0
+    this.#counter = (this.#counter + 1) | 0
+    this.#a = this.#b ^ (this.#b >>> 9)
+    this.#b = (this.#c + (this.#c << 3)) | 0
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + output) | 0
     return output >>> 0
   }
 
@@ -70,13 +70,13 @@ class Sfc32 implements SeededRandom {
   sample<T>(items: ArrayLike<T>, count: number): T[] {
     if (count > items.length) throw new RangeError(`cannot sample ${count} of ${items.length} items`)
     const pool = Array.from(items)
-    for (let i = 0; i < count; i++) this.swap(pool, i, this.integer(i, pool.length - 1))
+    for (let i = 0; i < count; i++) this.#swap(pool, i, this.integer(i, pool.length - 1))
     return pool.slice(0, count)
   }
 
   shuffle<T>(items: ArrayLike<T>): T[] {
     const shuffled = Array.from(items)
-    for (let i = shuffled.length - 1; i > 0; i--) this.swap(shuffled, i, this.integer(0, i))
+    for (let i = shuffled.length - 1; i > 0; i--) this.#swap(shuffled, i, this.integer(0, i))
     return shuffled
   }
 
@@ -87,17 +87,17 @@ class Sfc32 implements SeededRandom {
   }
 
   state(): RandomState {
-    return [this.a >>> 0, this.b >>> 0, this.c >>> 0, this.counter >>> 0]
+    return [this.#a >>> 0, this.#b >>> 0, this.#c >>> 0, this.#counter >>> 0]
   }
 
   restore(state: RandomState): void {
-    this.a = state[0] | 0
-    this.b = state[1] | 0
-    this.c = state[2] | 0
-    this.counter = state[3] | 0
+    this.#a = state[0] | 0
+    this.#b = state[1] | 0
+    this.#c = state[2] | 0
+    this.#counter = state[3] | 0
   }
 
-  private swap<T>(items: T[], i: number, j: number): void {
+  #swap<T>(items: T[], i: number, j: number): void {
     const kept = items[i] as T
     items[i] = items[j] as T
     items[j] = kept

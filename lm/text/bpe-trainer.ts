@@ -61,46 +61,46 @@ interface Word {
 
 /** For texts that arrive one by one: `add` them all, then `train` once. */
 export class BytePairTrainer {
-  private readonly options: BpeOptions
-  private readonly specialTokens: readonly string[]
-  private readonly cuts: RegExp | undefined
-  private readonly counts = new Map<string, number>()
+  readonly #options: BpeOptions
+  readonly #specialTokens: readonly string[]
+  readonly #cuts: RegExp | undefined
+  readonly #counts = new Map<string, number>()
 
   constructor(options: BpeOptions) {
-    this.options = options
-    this.specialTokens = options.specialTokens ?? []
-    const least = this.specialTokens.length + 256
+    this.#options = options
+    this.#specialTokens = options.specialTokens ?? []
+    const least = this.#specialTokens.length + 256
     if (options.vocabularySize < least) {
       throw new RangeError(
         `a vocabulary of ${options.vocabularySize} cannot hold ${least} bytes and special tokens`,
       )
     }
-    if (this.specialTokens.length > 0) {
+    if (this.#specialTokens.length > 0) {
       const literal = (token: string) => token.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
-      this.cuts = new RegExp(this.specialTokens.map(literal).join('|'), 'u')
+      this.#cuts = new RegExp(this.#specialTokens.map(literal).join('|'), 'u')
     }
   }
 
   add(text: string): void {
-    for (const part of this.cuts === undefined ? [text] : text.split(this.cuts)) {
+    for (const part of this.#cuts === undefined ? [text] : text.split(this.#cuts)) {
       for (const preToken of preTokenize(part)) {
-        this.counts.set(preToken, (this.counts.get(preToken) ?? 0) + 1)
+        this.#counts.set(preToken, (this.#counts.get(preToken) ?? 0) + 1)
       }
     }
   }
 
   train(): BytePairEncoding {
-    const tokens = [...this.specialTokens, ...[...BYTE_CHARACTERS].sort()]
+    const tokens = [...this.#specialTokens, ...[...BYTE_CHARACTERS].sort()]
     const idOf = new Map(tokens.map((token, id) => [token, id]))
-    const words: Word[] = [...this.counts].map(([text, count]) => ({
+    const words: Word[] = [...this.#counts].map(([text, count]) => ({
       symbols: [...Buffer.from(text, 'utf8')].map((byte) => idOf.get(BYTE_CHARACTERS[byte]!)!),
       count,
     }))
     const pairs = new PairCounts(words)
     const merges: [string, string][] = []
-    while (tokens.length < this.options.vocabularySize) {
+    while (tokens.length < this.#options.vocabularySize) {
       const best = pairs.mostFrequent()
-      if (best === undefined || best.count < (this.options.minimumFrequency ?? 2)) break
+      if (best === undefined || best.count < (this.#options.minimumFrequency ?? 2)) break
       const left = tokens[best.left]!
       const right = tokens[best.right]!
       // Two different pairs can spell one token: it keeps its first id, and both merges stand.
@@ -113,7 +113,7 @@ export class BytePairTrainer {
       merges.push([left, right])
       pairs.merge(best.left, best.right, id)
     }
-    return { tokens, merges, specialTokens: this.specialTokens }
+    return { tokens, merges, specialTokens: this.#specialTokens }
   }
 }
 
@@ -122,18 +122,18 @@ const PAIR_BASE = 2 ** 24
 
 /** How often each pair of neighbours occurs, kept right while words are merged. */
 class PairCounts {
-  private readonly counts = new Map<number, number>()
+  readonly #counts = new Map<number, number>()
   /** Pair -> words that held it at some time. */
-  private readonly wordsOf = new Map<number, Set<Word>>()
+  readonly #wordsOf = new Map<number, Set<Word>>()
 
   constructor(words: readonly Word[]) {
-    for (const word of words) this.change(word, 1)
+    for (const word of words) this.#change(word, 1)
   }
 
   mostFrequent(): { left: number; right: number; count: number } | undefined {
     let best = -1
     let bestCount = 0
-    for (const [pair, count] of this.counts) {
+    for (const [pair, count] of this.#counts) {
       if (count > bestCount || (count === bestCount && pair < best)) {
         best = pair
         bestCount = count
@@ -146,28 +146,28 @@ class PairCounts {
   /** Replaces the pair by `id` everywhere, from each word's left end. */
   merge(left: number, right: number, id: number): void {
     const pair = left * PAIR_BASE + right
-    for (const word of this.wordsOf.get(pair) ?? []) {
-      this.change(word, -1)
+    for (const word of this.#wordsOf.get(pair) ?? []) {
+      this.#change(word, -1)
       const merged: number[] = []
       for (const symbol of word.symbols) {
         if (symbol === right && merged.at(-1) === left) merged[merged.length - 1] = id
         else merged.push(symbol)
       }
       word.symbols = merged
-      this.change(word, 1)
+      this.#change(word, 1)
     }
-    this.wordsOf.delete(pair)
+    this.#wordsOf.delete(pair)
   }
 
-  private change(word: Word, sign: 1 | -1): void {
+  #change(word: Word, sign: 1 | -1): void {
     for (let i = 1; i < word.symbols.length; i++) {
       const pair = word.symbols[i - 1]! * PAIR_BASE + word.symbols[i]!
-      const count = (this.counts.get(pair) ?? 0) + sign * word.count
-      if (count === 0) this.counts.delete(pair)
-      else this.counts.set(pair, count)
+      const count = (this.#counts.get(pair) ?? 0) + sign * word.count
+      if (count === 0) this.#counts.delete(pair)
+      else this.#counts.set(pair, count)
       if (sign > 0) {
-        const holders = this.wordsOf.get(pair)
-        if (holders === undefined) this.wordsOf.set(pair, new Set([word]))
+        const holders = this.#wordsOf.get(pair)
+        if (holders === undefined) this.#wordsOf.set(pair, new Set([word]))
         else holders.add(word)
       }
     }

@@ -44,7 +44,7 @@ export class ChatTemplate {
   readonly source: string
   /** Whether the template says itself what the assistant's part is. */
   readonly marksGeneration: boolean
-  private readonly program: ParsedTemplate
+  readonly #program: ParsedTemplate
 
   /**
    * Throws `LmFailure` `invalid-chat-template` where `source` is not Jinja that we understand.
@@ -54,7 +54,7 @@ export class ChatTemplate {
     this.source = source
     this.marksGeneration = hasGeneration(source)
     try {
-      this.program = parseTemplate(source)
+      this.#program = parseTemplate(source)
     } catch (error) {
       throw new LmFailure({
         code: 'invalid-chat-template',
@@ -70,13 +70,13 @@ export class ChatTemplate {
    * because roles do not alternate.
    */
   render(messages: readonly Message[], variables: TemplateVariables = {}): string {
-    return this.run(messages, variables, ['', ''])
+    return this.#run(messages, variables, ['', ''])
   }
 
   /** The same text, and what of it the template marks as the assistant's. */
   renderMarked(messages: readonly Message[], variables: TemplateVariables = {}): MarkedText {
     const marks = unusedMarks(messages)
-    const parts = this.run(messages, variables, marks).split(new RegExp(`([${marks.join('')}])`))
+    const parts = this.#run(messages, variables, marks).split(new RegExp(`([${marks.join('')}])`))
     let text = ''
     const generated: [start: number, end: number][] = []
     for (const part of parts) {
@@ -87,7 +87,7 @@ export class ChatTemplate {
     return { text, generated }
   }
 
-  private run(
+  #run(
     messages: readonly Message[],
     variables: TemplateVariables,
     [generationStart, generationEnd]: readonly [string, string],
@@ -123,7 +123,7 @@ export class ChatTemplate {
       if (value !== undefined) environment.set(name, value)
     }
     try {
-      return (new Interpreter(environment).run(this.program) as { value: string }).value
+      return (new Interpreter(environment).run(this.#program) as { value: string }).value
     } catch (error) {
       throw new LmFailure({
         code: 'chat-template-refused',

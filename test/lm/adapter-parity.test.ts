@@ -4,10 +4,10 @@ import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { loadAdapter, mergeAdapter, mergedTensor } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
 import { type Tensor, tf } from '../../lm/tensor/tf.ts'
 import { logitsOf } from './forward.ts'
 import { largestDifference, loadReferenceModel, readReference, referencePath } from './reference.ts'
+import { startOnnxBackend } from './start-onnx-backend.ts'
 
 interface AdapterLogits {
   readonly input_ids: number[]
@@ -28,10 +28,7 @@ interface AdapterLogits {
 
 const reference = readReference<AdapterLogits>('logits-adapters.json')
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 /** [position][token], at the tokens that the fixture keeps. */
 function keptLogits(parameters: DecoderParameters): number[][] {

@@ -5,9 +5,9 @@ import type { DecoderConfig } from '../../lm/model/config.ts'
 import { createRandom } from '../../lm/random.ts'
 import { jit } from '../../lm/tensor/jit.ts'
 import { type Tensor, type TensorMap, tf } from '../../lm/tensor/tf.ts'
-import { startBackend } from '../stages/training-runs.ts'
+import { startOnnxBackend } from './start-onnx-backend.ts'
 
-beforeAll(startBackend)
+beforeAll(startOnnxBackend)
 
 const [batch, heads, keyValueHeads, headSize] = [2, 4, 2, 8]
 const groups = heads / keyValueHeads

@@ -4,8 +4,8 @@ import { continuationLogps, sharesOf } from '../../lm/generate/continuations.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
 import { writerOf } from '../../stages/sampling/local-writer.ts'
-import { startBackend } from '../stages/training-runs.ts'
 import { largestDifference, loadReferenceModel, readReference, referencePath } from './reference.ts'
+import { startOnnxBackend } from './start-onnx-backend.ts'
 
 interface ChoiceCase {
   readonly tokenizer: 'qwen2' | 'glued'
@@ -20,7 +20,7 @@ const folders = { qwen2: 'models/qwen2', glued: 'judging/glued' }
 let parameters: DecoderParameters
 
 beforeAll(async () => {
-  await startBackend()
+  await startOnnxBackend()
   parameters = loadReferenceModel('qwen2', 'qwen2')
 })
 

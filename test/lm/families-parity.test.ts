@@ -15,13 +15,13 @@ import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { plainLora } from '../../lm/model/lora.ts'
 import { loadModel } from '../../lm/model/model.ts'
 import { rotaryFrequencies } from '../../lm/model/rotary.ts'
-import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../lm/tensor/tf.ts'
 import { CompiledGradient } from '../../lm/training/gradient.ts'
 import { supervised, supervisedShares } from '../../lm/training/objectives/supervised.ts'
 import { adapterCourse } from '../../lm/training/train-adapter.ts'
 import { logitsOf } from './forward.ts'
 import { largestDifference, loadReferenceModel, readReference, referencePath } from './reference.ts'
+import { startOnnxBackend } from './start-onnx-backend.ts'
 
 interface FamiliesReference {
   /** Two rows, which ran as one batch padded on the right. */
@@ -50,10 +50,7 @@ interface FamiliesReference {
 
 const reference = readReference<FamiliesReference>('logits-families.json')
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 function keptLogits(parameters: DecoderParameters): number[] {
   const rows = logitsOf(parameters, reference.input_ids)

@@ -2,19 +2,15 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type GenerationSettings, generate } from '../../lm/generate/generate.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
-import { tf } from '../../lm/tensor/tf.ts'
 import { encodePrompt } from '../../lm/text/conversation.ts'
 import { logitsOf } from './forward.ts'
 import { type LogitsReference, largestDifference, loadReferenceModel, readReference } from './reference.ts'
+import { startOnnxBackend } from './start-onnx-backend.ts'
 
 const reference = readReference<LogitsReference>('logits.json')
 const adapters: Readonly<Record<string, string>> = { adapter: '', rslora: '-rslora' }
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 function logSumExp(values: readonly number[]): number {
   const largest = Math.max(...values)

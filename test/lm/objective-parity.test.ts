@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type HostBatch, type HostTensor, upload } from '../../lm/tensor/host-tensor.ts'
 import { jit } from '../../lm/tensor/jit.ts'
-import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
 import { type Tensor, type TensorMap, tf } from '../../lm/tensor/tf.ts'
 import { groupAdvantages, type RewardScale } from '../../lm/training/advantages.ts'
 import type { Objective } from '../../lm/training/objective.ts'
@@ -14,6 +13,7 @@ import { type LabelScores, labelScores } from '../../lm/training/token-scores.ts
 import type { Sample } from '../../stages/grpo/samples.ts'
 import { type LossType, type PolicyTaskSettings, policyBatch, tokenLossOf } from '../../stages/grpo/task.ts'
 import { largestDifference, readReference, referenceConfig } from './reference.ts'
+import { startOnnxBackend } from './start-onnx-backend.ts'
 
 type Numbers = number[]
 type Metrics = Readonly<Record<string, number | null>>
@@ -112,10 +112,7 @@ interface ObjectivesReference {
 
 const reference = readReference<ObjectivesReference>('objectives.json')
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 const vector = (values: readonly number[]): HostTensor => ({
   shape: [values.length],

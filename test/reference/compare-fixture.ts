@@ -38,7 +38,11 @@ class Tally implements Comparison {
   floats = 0
   worstShare = 0
 
-  constructor(private readonly tolerance: Tolerance) {}
+  readonly #tolerance: Tolerance
+
+  constructor(tolerance: Tolerance) {
+    this.#tolerance = tolerance
+  }
 
   fault(text: string): void {
     this.faults++
@@ -48,7 +52,7 @@ class Tally implements Comparison {
   float(made: number, committed: number, place: string): void {
     this.floats++
     if (Object.is(made, committed) || made === committed) return
-    const { absolute, relative } = this.tolerance
+    const { absolute, relative } = this.#tolerance
     const share = Math.abs(made - committed) / (absolute + relative * Math.abs(committed))
     // Not `share > 1`: that would let NaN through.
     if (!(share <= 1)) this.fault(`${place}: ${made} now, ${committed} committed`)

@@ -4,21 +4,13 @@ import { loadModel, type Model } from '../../lm/model/model.ts'
 import { pairLossNames } from '../../lm/training/objectives/preference-losses.ts'
 import dpo from '../../stages/dpo/index.ts'
 import { referencePath } from '../lm/reference.ts'
+import { startOnnxBackend } from '../lm/start-onnx-backend.ts'
 import { failureOf, runStage, temporaryFile } from './run-stage.ts'
-import {
-  chatPrompt,
-  completionLogps,
-  logOf,
-  mergingModel,
-  policy,
-  quick,
-  startBackend,
-  sum,
-} from './training-runs.ts'
+import { chatPrompt, completionLogps, logOf, mergingModel, policy, quick, sum } from './training-runs.ts'
 
 let model: Model
 beforeAll(async () => {
-  await startBackend()
+  await startOnnxBackend()
   model = loadModel(policy.model)
 })
 

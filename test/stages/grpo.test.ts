@@ -4,21 +4,13 @@ import { loadModel, type Model } from '../../lm/model/model.ts'
 import { encodePrompt } from '../../lm/text/conversation.ts'
 import { groupAdvantages } from '../../lm/training/advantages.ts'
 import grpo from '../../stages/grpo/index.ts'
+import { startOnnxBackend } from '../lm/start-onnx-backend.ts'
 import { runStage, temporaryFile } from './run-stage.ts'
-import {
-  chatPrompt,
-  completionLogps,
-  logOf,
-  mergingModel,
-  policy,
-  quick,
-  startBackend,
-  sum,
-} from './training-runs.ts'
+import { chatPrompt, completionLogps, logOf, mergingModel, policy, quick, sum } from './training-runs.ts'
 
 let model: Model
 beforeAll(async () => {
-  await startBackend()
+  await startOnnxBackend()
   model = loadModel(policy.model)
 })
 

@@ -3,12 +3,13 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { loadModel, type Model } from '../../lm/model/model.ts'
 import { groupAdvantages } from '../../lm/training/advantages.ts'
 import gspo from '../../stages/gspo/index.ts'
+import { startOnnxBackend } from '../lm/start-onnx-backend.ts'
 import { failureOf, runStage, temporaryFile } from './run-stage.ts'
-import { chatPrompt, completionLogps, logOf, policy, quick, startBackend, sum } from './training-runs.ts'
+import { chatPrompt, completionLogps, logOf, policy, quick, sum } from './training-runs.ts'
 
 let model: Model
 beforeAll(async () => {
-  await startBackend()
+  await startOnnxBackend()
   model = loadModel(policy.model)
 })
 

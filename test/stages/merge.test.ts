@@ -4,8 +4,6 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
-import { tf } from '../../lm/tensor/tf.ts'
 import merge from '../../stages/merge/index.ts'
 import { TestProject } from '../cli/test-project.ts'
 import { logitsOf } from '../lm/forward.ts'
@@ -16,14 +14,12 @@ import {
   readReference,
   referencePath,
 } from '../lm/reference.ts'
+import { startOnnxBackend } from '../lm/start-onnx-backend.ts'
 import { failureOf, runStage } from './run-stage.ts'
 
 const reference = readReference<LogitsReference>('logits.json')
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 function inputs(model: string, adapter?: string) {
   return {

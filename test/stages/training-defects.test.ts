@@ -8,6 +8,7 @@ import gspo from '../../stages/gspo/index.ts'
 import prepare from '../../stages/prepare/index.ts'
 import preparePreferences from '../../stages/prepare-preferences/index.ts'
 import sft from '../../stages/sft/index.ts'
+import { startOnnxBackend } from '../lm/start-onnx-backend.ts'
 import { failureOf, runStage, temporaryFile, temporaryFolder } from './run-stage.ts'
 import {
   adapterBytes,
@@ -18,7 +19,6 @@ import {
   parametersOf,
   policy,
   quick,
-  startBackend,
   sum,
 } from './training-runs.ts'
 
@@ -52,7 +52,7 @@ const stages = [
 
 let model: Model
 beforeAll(async () => {
-  await startBackend()
+  await startOnnxBackend()
   model = loadModel(policy.model)
 })
 

@@ -5,8 +5,6 @@ import { readAdapter } from '../../lm/checkpoint/peft.ts'
 import { loadAdapter } from '../../lm/model/adapter.ts'
 import type { Model } from '../../lm/model/model.ts'
 import { loadModel } from '../../lm/model/model.ts'
-import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
-import { tf } from '../../lm/tensor/tf.ts'
 import { scoreSequences } from '../../lm/training/score-sequences.ts'
 import { enteringPolicy } from '../../lm/training/train-adapter.ts'
 import { referencePath } from '../lm/reference.ts'
@@ -31,11 +29,6 @@ export function parametersOf(folder: string): number[] {
 /** The weights' file, bit for bit. */
 export function adapterBytes(folder: string): Buffer {
   return readFileSync(join(folder, 'adapter_model.safetensors'))
-}
-
-export async function startBackend(): Promise<void> {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
 }
 
 export interface Completion {

@@ -44,44 +44,46 @@ export interface Section {
 }
 
 export class AddedTokens {
-  private readonly byId: ReadonlyMap<number, AddedToken>
-  private readonly texts = new Map<number, string>()
-  private readonly raw: Matcher
-  private readonly normalized: Matcher
+  readonly #byId: ReadonlyMap<number, AddedToken>
+  readonly #texts = new Map<number, string>()
+  readonly #raw: Matcher
+  readonly #normalized: Matcher
+  readonly #normalizer: Normalizer | undefined
 
   constructor(
     readonly tokens: readonly AddedToken[],
-    private readonly normalizer: Normalizer | undefined,
+    normalizer: Normalizer | undefined,
   ) {
-    this.byId = new Map(tokens.map((token) => [token.id, token]))
-    if (this.byId.size !== tokens.length) throw damagedPart('two added tokens have the same id')
+    this.#normalizer = normalizer
+    this.#byId = new Map(tokens.map((token) => [token.id, token]))
+    if (this.#byId.size !== tokens.length) throw damagedPart('two added tokens have the same id')
     for (const { id, content, normalized } of tokens) {
-      this.texts.set(id, normalized && normalizer ? normalizer(wholeText(content, false)).text : content)
+      this.#texts.set(id, normalized && normalizer ? normalizer(wholeText(content, false)).text : content)
     }
     const entries = (wanted: boolean) =>
       tokens
         .filter(({ normalized }) => normalized === wanted)
         .map((token) => [this.text(token.id)!, token] as const)
-    this.raw = new Matcher(entries(false))
-    this.normalized = new Matcher(entries(true))
+    this.#raw = new Matcher(entries(false))
+    this.#normalized = new Matcher(entries(true))
   }
 
   /** What is looked for, and what the token decodes to. */
   text(id: number): string | undefined {
-    return this.texts.get(id)
+    return this.#texts.get(id)
   }
 
   token(id: number): AddedToken | undefined {
-    return this.byId.get(id)
+    return this.#byId.get(id)
   }
 
   /** Tokens of the text as it is, then the normalised rest, then the tokens in that. */
   split(stretch: Stretch): Section[] {
-    return this.raw.split(stretch).flatMap((section) => {
+    return this.#raw.split(stretch).flatMap((section) => {
       if (section.id !== undefined || section.stretch.text === '')
         return section.id === undefined ? [] : [section]
-      const plain = this.normalizer ? this.normalizer(section.stretch) : section.stretch
-      return this.normalized.split(plain)
+      const plain = this.#normalizer ? this.#normalizer(section.stretch) : section.stretch
+      return this.#normalized.split(plain)
     })
   }
 }
@@ -93,16 +95,16 @@ interface Node {
 
 /** Finds the leftmost, of those the longest, token. */
 class Matcher {
-  private readonly root: Node = { children: new Map() }
+  readonly #root: Node = { children: new Map() }
   /** Code units with which a token begins. */
-  private readonly starts: RegExp | undefined
+  readonly #starts: RegExp | undefined
 
   constructor(entries: readonly (readonly [content: string, token: AddedToken])[]) {
     const starts = new Set<number>()
     for (const [content, token] of entries) {
       if (content === '') continue
       starts.add(content.charCodeAt(0))
-      let node = this.root
+      let node = this.#root
       for (let at = 0; at < content.length; at++) {
         let child = node.children.get(content[at]!)
         if (!child) {
@@ -115,7 +117,7 @@ class Matcher {
     }
     if (starts.size > 0) {
       const units = [...starts].map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
-      this.starts = new RegExp(`[${units.join('')}]`, 'g')
+      this.#starts = new RegExp(`[${units.join('')}]`, 'g')
     }
   }
 
@@ -126,14 +128,14 @@ class Matcher {
     const add = (from: number, to: number, id?: number) => {
       if (from < to) sections.push({ stretch: slice(stretch, from, to), id })
     }
-    for (let at = this.next(text, 0); at !== -1; ) {
-      const found = this.longest(text, at)
+    for (let at = this.#next(text, 0); at !== -1; ) {
+      const found = this.#longest(text, at)
       if (!found) {
-        at = this.next(text, at + 1)
+        at = this.#next(text, at + 1)
         continue
       }
       const { token, end } = found
-      at = this.next(text, end)
+      at = this.#next(text, end)
       if (token.singleWord && (isWordBefore(text, end - found.length) || isWordAfter(text, end))) continue
       const begin = end - found.length
       const from = token.lstrip ? Math.max(done, begin - spaceBefore(text, begin)) : begin
@@ -146,19 +148,16 @@ class Matcher {
     return sections
   }
 
-  private next(text: string, from: number): number {
-    if (!this.starts) return -1
-    this.starts.lastIndex = from
-    return this.starts.exec(text)?.index ?? -1
+  #next(text: string, from: number): number {
+    if (!this.#starts) return -1
+    this.#starts.lastIndex = from
+    return this.#starts.exec(text)?.index ?? -1
   }
 
-  private longest(
-    text: string,
-    from: number,
-  ): { token: AddedToken; end: number; length: number } | undefined {
+  #longest(text: string, from: number): { token: AddedToken; end: number; length: number } | undefined {
     let found: AddedToken | undefined
     let end = from
-    let node: Node | undefined = this.root.children.get(text[from]!)
+    let node: Node | undefined = this.#root.children.get(text[from]!)
     for (let at = from + 1; node; node = node.children.get(text[at]!), at++) {
       if (node.token) {
         found = node.token

@@ -22,17 +22,17 @@ const MOST_CACHED = 20_000
 
 export class BytePairModel {
   readonly vocabulary: ReadonlyMap<string, number>
-  private readonly tokens = new Map<number, string>()
-  private readonly rankOfPair = new Map<number, number>()
+  readonly #tokens = new Map<number, string>()
+  readonly #rankOfPair = new Map<number, number>()
   /** By rank: the token that the merge makes. */
-  private readonly merged: number[] = []
-  private readonly byteIds: readonly (number | undefined)[] | undefined
-  private readonly unknownId: number | undefined
-  private readonly fusesUnknown: boolean
-  private readonly ignoresMerges: boolean
-  private readonly prefix: string
-  private readonly suffix: string
-  private readonly cache = new Map<string, Pieces>()
+  readonly #merged: number[] = []
+  readonly #byteIds: readonly (number | undefined)[] | undefined
+  readonly #unknownId: number | undefined
+  readonly #fusesUnknown: boolean
+  readonly #ignoresMerges: boolean
+  readonly #prefix: string
+  readonly #suffix: string
+  readonly #cache = new Map<string, Pieces>()
 
   /** Throws `TokenizerFault`. */
   constructor(value: unknown) {
@@ -44,45 +44,45 @@ export class BytePairModel {
     if (typeof part.dropout === 'number' && part.dropout > 0) {
       throw unsupportedPart(`\`dropout\` ${part.dropout} would encode a text differently each time`)
     }
-    this.prefix = typeof part.continuing_subword_prefix === 'string' ? part.continuing_subword_prefix : ''
-    this.suffix = typeof part.end_of_word_suffix === 'string' ? part.end_of_word_suffix : ''
-    this.vocabulary = this.readVocabulary(part.vocab)
-    this.readMerges(part)
-    this.unknownId = this.readUnknown(part.unk_token)
-    this.fusesUnknown = part.fuse_unk === true
-    this.ignoresMerges = part.ignore_merges === true
-    this.byteIds =
+    this.#prefix = typeof part.continuing_subword_prefix === 'string' ? part.continuing_subword_prefix : ''
+    this.#suffix = typeof part.end_of_word_suffix === 'string' ? part.end_of_word_suffix : ''
+    this.vocabulary = this.#readVocabulary(part.vocab)
+    this.#readMerges(part)
+    this.#unknownId = this.#readUnknown(part.unk_token)
+    this.#fusesUnknown = part.fuse_unk === true
+    this.#ignoresMerges = part.ignore_merges === true
+    this.#byteIds =
       part.byte_fallback === true
         ? Array.from({ length: 256 }, (_, byte) => this.vocabulary.get(byteToken(byte)))
         : undefined
   }
 
   token(id: number): string | undefined {
-    return this.tokens.get(id)
+    return this.#tokens.get(id)
   }
 
   encode(piece: string): Pieces {
-    const cached = this.cache.get(piece)
+    const cached = this.#cache.get(piece)
     if (cached) return cached
-    const pieces = this.compute(piece)
+    const pieces = this.#compute(piece)
     if (piece.length <= LONGEST_CACHED) {
-      if (this.cache.size >= MOST_CACHED) this.cache.clear()
-      this.cache.set(piece, pieces)
+      if (this.#cache.size >= MOST_CACHED) this.#cache.clear()
+      this.#cache.set(piece, pieces)
     }
     return pieces
   }
 
-  private compute(piece: string): Pieces {
-    if (this.ignoresMerges) {
+  #compute(piece: string): Pieces {
+    if (this.#ignoresMerges) {
       const whole = this.vocabulary.get(piece)
       if (whole !== undefined) return { ids: [whole], lengths: [piece.length], shared: [false] }
     }
-    const word = this.symbols(piece)
-    return word.ids.length > 1 ? this.merge(word) : word
+    const word = this.#symbols(piece)
+    return word.ids.length > 1 ? this.#merge(word) : word
   }
 
   /** One token a character; characters without one become their bytes, or the unknown token, or nothing. */
-  private symbols(piece: string): Pieces {
+  #symbols(piece: string): Pieces {
     const ids: number[] = []
     const lengths: number[] = []
     const shared: boolean[] = []
@@ -94,15 +94,15 @@ export class BytePairModel {
     // Unknown characters wait here for the next known one: the bytes of a character may overtake them.
     let unknown = 0
     const flush = () => {
-      if (unknown > 0) add(this.unknownId!, unknown)
+      if (unknown > 0) add(this.#unknownId!, unknown)
       unknown = 0
     }
     for (let at = 0; at < piece.length; ) {
       const character = String.fromCodePoint(piece.codePointAt(at)!)
       const symbol =
-        (at === 0 ? '' : this.prefix) +
+        (at === 0 ? '' : this.#prefix) +
         character +
-        (at + character.length === piece.length ? this.suffix : '')
+        (at + character.length === piece.length ? this.#suffix : '')
       at += character.length
       const id = this.vocabulary.get(symbol)
       if (id !== undefined) {
@@ -110,13 +110,13 @@ export class BytePairModel {
         add(id, character.length)
         continue
       }
-      const bytes = this.byteIds && [...encoder.encode(symbol)].map((byte) => this.byteIds![byte])
+      const bytes = this.#byteIds && [...encoder.encode(symbol)].map((byte) => this.#byteIds![byte])
       if (bytes?.every((byte) => byte !== undefined)) {
         bytes.forEach((byte, nth) => {
           add(byte!, nth === 0 ? character.length : 0, nth > 0)
         })
-      } else if (this.unknownId !== undefined) {
-        if (!this.fusesUnknown) flush()
+      } else if (this.#unknownId !== undefined) {
+        if (!this.#fusesUnknown) flush()
         unknown += character.length
       }
     }
@@ -124,7 +124,7 @@ export class BytePairModel {
     return { ids, lengths, shared }
   }
 
-  private merge(word: Pieces): Pieces {
+  #merge(word: Pieces): Pieces {
     const count = word.ids.length
     const ids = [...word.ids]
     const lengths = [...word.lengths]
@@ -134,7 +134,7 @@ export class BytePairModel {
     const queue = new MinimumHeap()
     const consider = (left: number) => {
       if (left === -1 || next[left] === -1) return
-      const rank = this.rankOfPair.get(ids[left]! * PAIR + ids[next[left]!]!)
+      const rank = this.#rankOfPair.get(ids[left]! * PAIR + ids[next[left]!]!)
       if (rank !== undefined) queue.push(rank * POSITION + left)
     }
     for (let at = 0; at < count - 1; at++) consider(at)
@@ -144,9 +144,9 @@ export class BytePairModel {
       const right = next[left]!
       if (gone[left] || right === -1) continue
       // The pair may have changed since it was queued; what counts is the token that it makes now.
-      const now = this.rankOfPair.get(ids[left]! * PAIR + ids[right]!)
-      if (now === undefined || this.merged[now] !== this.merged[rank]) continue
-      ids[left] = this.merged[rank]!
+      const now = this.#rankOfPair.get(ids[left]! * PAIR + ids[right]!)
+      if (now === undefined || this.#merged[now] !== this.#merged[rank]) continue
+      ids[left] = this.#merged[rank]!
       lengths[left]! += lengths[right]!
       gone[right] = 1
       next[left] = next[right]!
@@ -162,25 +162,25 @@ export class BytePairModel {
     }
   }
 
-  private readVocabulary(value: unknown): Map<string, number> {
+  #readVocabulary(value: unknown): Map<string, number> {
     const vocabulary = new Map<string, number>()
     for (const [token, given] of Object.entries(asPart(value, '`vocab` of the model'))) {
       const id = asId(given, `the id of ${JSON.stringify(token)}`)
       if (id >= PAIR)
         throw damagedPart(`the id of ${JSON.stringify(token)} is ${id}: no vocabulary is that large`)
-      const other = this.tokens.get(id)
+      const other = this.#tokens.get(id)
       if (other !== undefined) {
         throw damagedPart(`${JSON.stringify(other)} and ${JSON.stringify(token)} both have the id ${id}`)
       }
       vocabulary.set(token, id)
-      this.tokens.set(id, token)
+      this.#tokens.set(id, token)
     }
     if (vocabulary.size === 0) throw damagedPart('the vocabulary is empty')
     return vocabulary
   }
 
   /** `"left right"` or `["left", "right"]`. */
-  private readMerges(part: Part): void {
+  #readMerges(part: Part): void {
     if (!Array.isArray(part.merges)) throw damagedPart('`merges` of the model is not a list')
     part.merges.forEach((merge: unknown, rank) => {
       const pair = typeof merge === 'string' ? merge.split(' ') : merge
@@ -188,7 +188,7 @@ export class BytePairModel {
       if (!Array.isArray(pair) || pair.length !== 2)
         throw damagedPart(`${where} is not a pair: ${JSON.stringify(merge)}`)
       const [left, right] = [asText(pair[0], where), asText(pair[1], where)]
-      const made = left + right.slice(this.prefix.length)
+      const made = left + right.slice(this.#prefix.length)
       const [leftId, rightId, madeId] = [left, right, made].map((token) => {
         const id = this.vocabulary.get(token)
         if (id === undefined) {
@@ -196,12 +196,12 @@ export class BytePairModel {
         }
         return id
       })
-      this.rankOfPair.set(leftId! * PAIR + rightId!, rank)
-      this.merged.push(madeId!)
+      this.#rankOfPair.set(leftId! * PAIR + rightId!, rank)
+      this.#merged.push(madeId!)
     })
   }
 
-  private readUnknown(token: unknown): number | undefined {
+  #readUnknown(token: unknown): number | undefined {
     if (token === null || token === undefined) return undefined
     const id = this.vocabulary.get(asText(token, '`unk_token` of the model'))
     if (id === undefined) throw damagedPart(`\`unk_token\` ${JSON.stringify(token)} is not in the vocabulary`)
@@ -217,10 +217,10 @@ function byteToken(byte: number): string {
 
 /** A binary heap: the parent of entry n is entry (n - 1) / 2. */
 class MinimumHeap {
-  private readonly entries: number[] = []
+  readonly #entries: number[] = []
 
   push(value: number): void {
-    const { entries } = this
+    const entries = this.#entries
     let at = entries.length
     entries.push(value)
     while (at > 0) {
@@ -233,7 +233,7 @@ class MinimumHeap {
   }
 
   pop(): number | undefined {
-    const { entries } = this
+    const entries = this.#entries
     const least = entries[0]
     const last = entries.pop()
     if (last === undefined || entries.length === 0) return least

@@ -80,124 +80,127 @@ export function fromOniguruma(source: string): RegExp {
 const GROUPS = ['(?i:', '(?:', '(?=', '(?!', '(?<=', '(?<!', '(?>']
 
 class Translator {
-  private at = 0
-  private foldsCase = false
-  private atomics = 0
+  #at = 0
+  #foldsCase = false
+  #atomics = 0
+  readonly #source: string
 
-  constructor(private readonly source: string) {}
+  constructor(source: string) {
+    this.#source = source
+  }
 
   /** Up to the end, or to the `)` that closes the group. */
   alternatives(): string {
     let result = ''
-    while (this.at < this.source.length && this.source[this.at] !== ')') {
-      if (this.source[this.at] === '|') {
-        this.at++
+    while (this.#at < this.#source.length && this.#source[this.#at] !== ')') {
+      if (this.#source[this.#at] === '|') {
+        this.#at++
         result += '|'
       } else {
-        result += this.quantified()
+        result += this.#quantified()
       }
     }
     return result
   }
 
-  private quantified(): string {
-    const atom = this.atom()
-    const quantifier = /^(?:[?*+]|\{\d+(?:,\d*)?\}|\{,\d+\})/.exec(this.source.slice(this.at))?.[0]
+  #quantified(): string {
+    const atom = this.#atom()
+    const quantifier = /^(?:[?*+]|\{\d+(?:,\d*)?\}|\{,\d+\})/.exec(this.#source.slice(this.#at))?.[0]
     if (quantifier === undefined) return atom
-    this.at += quantifier.length
+    this.#at += quantifier.length
     const repeated = atom + quantifier.replace('{,', '{0,')
-    const next = this.source[this.at]
+    const next = this.#source[this.#at]
     if (next === '?' || (next === '+' && !quantifier.startsWith('{'))) {
-      this.at++
-      return next === '?' ? `${repeated}?` : this.atomic(repeated)
+      this.#at++
+      return next === '?' ? `${repeated}?` : this.#atomic(repeated)
     }
     return repeated
   }
 
   /** Matches once and never gives back: what a lookahead has captured stays as it is. */
-  private atomic(inner: string): string {
-    const name = `atomic${this.atomics++}`
+  #atomic(inner: string): string {
+    const name = `atomic${this.#atomics++}`
     return `(?:(?=(?<${name}>${inner}))\\k<${name}>)`
   }
 
-  private atom(): string {
-    const character = String.fromCodePoint(this.source.codePointAt(this.at)!)
-    if (character === '(') return this.group()
-    if (character === '[') return this.characterClass()
-    if (character === '\\') return this.escape()
-    this.at += character.length
+  #atom(): string {
+    const character = String.fromCodePoint(this.#source.codePointAt(this.#at)!)
+    if (character === '(') return this.#group()
+    if (character === '[') return this.#characterClass()
+    if (character === '\\') return this.#escape()
+    this.#at += character.length
     if (character === '.') return '[^\\n]'
     if (character === '^') return '(?<=^|\\n)'
     if (character === '$') return '(?=\\n|$)'
-    if ('*+?'.includes(character)) throw new Error(`nothing to repeat at character ${this.at}`)
-    return this.folded(character)
+    if ('*+?'.includes(character)) throw new Error(`nothing to repeat at character ${this.#at}`)
+    return this.#folded(character)
   }
 
-  private group(): string {
-    const opening = GROUPS.find((prefix) => this.source.startsWith(prefix, this.at)) ?? '('
-    if (opening === '(' && this.source[this.at + 1] === '?') {
-      throw new Error(`a group of an unknown kind at character ${this.at + 1}`)
+  #group(): string {
+    const opening = GROUPS.find((prefix) => this.#source.startsWith(prefix, this.#at)) ?? '('
+    if (opening === '(' && this.#source[this.#at + 1] === '?') {
+      throw new Error(`a group of an unknown kind at character ${this.#at + 1}`)
     }
-    this.at += opening.length
-    const foldedBefore = this.foldsCase
-    if (opening === '(?i:') this.foldsCase = true
+    this.#at += opening.length
+    const foldedBefore = this.#foldsCase
+    if (opening === '(?i:') this.#foldsCase = true
     const inner = this.alternatives()
-    this.foldsCase = foldedBefore
-    if (this.source[this.at] !== ')') throw new Error('a group is not closed')
-    this.at++
-    if (opening === '(?>') return this.atomic(inner)
+    this.#foldsCase = foldedBefore
+    if (this.#source[this.#at] !== ')') throw new Error('a group is not closed')
+    this.#at++
+    if (opening === '(?>') return this.#atomic(inner)
     return `${opening === '(?i:' || opening === '(' ? '(?:' : opening}${inner})`
   }
 
-  private escape(): string {
-    const rest = this.source.slice(this.at)
+  #escape(): string {
+    const rest = this.#source.slice(this.#at)
     const named = /^\\([pP])\{(\^?)([^}]*)\}/.exec(rest)
     if (named) {
-      this.at += named[0].length
+      this.#at += named[0].length
       return property(named[2] === '^' ? 'P' : (named[1] as 'p' | 'P'), named[3]!)
     }
     const code = /^\\(?:x\{([0-9A-Fa-f]+)\}|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))/.exec(rest)
     if (code) {
-      this.at += code[0].length
+      this.#at += code[0].length
       return `\\u{${code[1] ?? code[2] ?? code[3]}}`
     }
     const character = String.fromCodePoint(rest.codePointAt(1) ?? 0)
-    this.at += 1 + character.length
+    this.#at += 1 + character.length
     const known = SETS[character] ?? CHARACTERS[character]
     if (known !== undefined) return known
     if (rest.length < 2 || /[A-Za-z0-9]/.test(character)) throw new Error(`unknown escape \\${character}`)
     return escaped(character)
   }
 
-  private characterClass(): string {
+  #characterClass(): string {
     let result = '['
-    this.at++
-    if (this.source[this.at] === '^') {
+    this.#at++
+    if (this.#source[this.#at] === '^') {
       result += '^'
-      this.at++
+      this.#at++
     }
-    const first = this.at
-    while (this.source[this.at] !== ']' || this.at === first) {
-      if (this.at >= this.source.length) throw new Error('a character class is not closed')
-      const rest = this.source.slice(this.at)
+    const first = this.#at
+    while (this.#source[this.#at] !== ']' || this.#at === first) {
+      if (this.#at >= this.#source.length) throw new Error('a character class is not closed')
+      const rest = this.#source.slice(this.#at)
       if (rest.startsWith('[:') || rest.startsWith('&&')) throw new Error(`${rest.slice(0, 2)} in a class`)
       if (rest.startsWith('[')) {
-        result += this.characterClass()
+        result += this.#characterClass()
       } else if (rest.startsWith('\\')) {
-        result += this.escape()
+        result += this.#escape()
       } else {
         const character = String.fromCodePoint(rest.codePointAt(0)!)
-        this.at += character.length
-        const isRange = character === '-' && this.at - 1 > first && !this.source.startsWith(']', this.at)
-        result += isRange ? '-' : this.foldsCase ? this.folded(character) : escaped(character)
+        this.#at += character.length
+        const isRange = character === '-' && this.#at - 1 > first && !this.#source.startsWith(']', this.#at)
+        result += isRange ? '-' : this.#foldsCase ? this.#folded(character) : escaped(character)
       }
     }
-    this.at++
+    this.#at++
     return `${result}]`
   }
 
-  private folded(character: string): string {
-    if (!this.foldsCase || !/[A-Za-z]/.test(character)) return escaped(character)
+  #folded(character: string): string {
+    if (!this.#foldsCase || !/[A-Za-z]/.test(character)) return escaped(character)
     const lower = character.toLowerCase()
     return `[${lower}${lower.toUpperCase()}${FOLDED[lower] ?? ''}]`
   }

@@ -45,42 +45,45 @@ export function originOf({ origins }: Stretch, from: number, to: number): [start
 
 /** Collects a rewritten text together with the origin of each unit. */
 export class Rewriter {
-  private text = ''
-  private readonly starts: number[] = []
-  private readonly ends: number[] = []
+  #text = ''
+  readonly #starts: number[] = []
+  readonly #ends: number[] = []
+  readonly #source: Stretch
 
-  constructor(private readonly source: Stretch) {}
+  constructor(source: Stretch) {
+    this.#source = source
+  }
 
   /** Units `from` to `to` of the source, unchanged. */
   keep(from: number, to: number): void {
-    this.text += this.source.text.slice(from, to)
-    const { origins } = this.source
+    this.#text += this.#source.text.slice(from, to)
+    const { origins } = this.#source
     if (!origins) return
     for (let at = from; at < to; at++) {
-      this.starts.push(origins.starts[at]!)
-      this.ends.push(origins.ends[at]!)
+      this.#starts.push(origins.starts[at]!)
+      this.#ends.push(origins.ends[at]!)
     }
   }
 
   /** New text that stands for what the source's unit at `origin` stands for. */
   insert(text: string, origin: number): void {
-    this.text += text
-    const { origins } = this.source
+    this.#text += text
+    const { origins } = this.#source
     if (!origins) return
     for (let at = 0; at < text.length; at++) {
-      this.starts.push(origins.starts[origin] ?? 0)
-      this.ends.push(origins.ends[origin] ?? 0)
+      this.#starts.push(origins.starts[origin] ?? 0)
+      this.#ends.push(origins.ends[origin] ?? 0)
     }
   }
 
   finish(): Stretch {
-    const { source } = this
+    const source = this.#source
     return {
-      text: this.text,
+      text: this.#text,
       start: source.start,
       origins: source.origins && {
-        starts: Int32Array.from(this.starts),
-        ends: Int32Array.from(this.ends),
+        starts: Int32Array.from(this.#starts),
+        ends: Int32Array.from(this.#ends),
       },
     }
   }

@@ -24,22 +24,22 @@ export class TokenizerPipeline {
   readonly added: AddedTokens
   /** Token ids run from 0 to this, exclusive; some may be nobody's. */
   readonly size: number
-  private readonly model: BytePairModel
-  private readonly preTokenizer: PreTokenizer | undefined
-  private readonly decoder: Decoder | undefined
-  private readonly addedIds: ReadonlyMap<string, number>
+  readonly #model: BytePairModel
+  readonly #preTokenizer: PreTokenizer | undefined
+  readonly #decoder: Decoder | undefined
+  readonly #addedIds: ReadonlyMap<string, number>
 
   /** Throws `TokenizerFault`. */
   constructor(json: Part) {
-    this.model = new BytePairModel(json.model)
+    this.#model = new BytePairModel(json.model)
     const normalizer = readNormalizer(json.normalizer)
-    this.preTokenizer = readPreTokenizer(json.pre_tokenizer)
-    this.decoder = readDecoder(json.decoder)
+    this.#preTokenizer = readPreTokenizer(json.pre_tokenizer)
+    this.#decoder = readDecoder(json.decoder)
     this.added = new AddedTokens(readAddedTokens(json.added_tokens), normalizer)
-    this.addedIds = new Map(this.added.tokens.map(({ content, id }) => [content, id]))
+    this.#addedIds = new Map(this.added.tokens.map(({ content, id }) => [content, id]))
     this.post = readPostProcessor(json.post_processor)
     let size = 0
-    for (const id of this.model.vocabulary.values()) size = Math.max(size, id + 1)
+    for (const id of this.#model.vocabulary.values()) size = Math.max(size, id + 1)
     for (const { id } of this.added.tokens) size = Math.max(size, id + 1)
     this.size = size
     for (const id of [...this.post.before, ...this.post.after]) {
@@ -49,11 +49,11 @@ export class TokenizerPipeline {
   }
 
   token(id: number): string | undefined {
-    return this.added.text(id) ?? this.model.token(id)
+    return this.added.text(id) ?? this.#model.token(id)
   }
 
   id(token: string): number | undefined {
-    return this.addedIds.get(token) ?? this.model.vocabulary.get(token)
+    return this.#addedIds.get(token) ?? this.#model.vocabulary.get(token)
   }
 
   /** Nothing is put around the text. */
@@ -62,8 +62,8 @@ export class TokenizerPipeline {
     for (const { stretch, id } of this.added.split(wholeText(text, false))) {
       if (id !== undefined) ids.push(id)
       else
-        for (const piece of this.pieces(stretch))
-          for (const token of this.model.encode(piece.text).ids) ids.push(token)
+        for (const piece of this.#pieces(stretch))
+          for (const token of this.#model.encode(piece.text).ids) ids.push(token)
     }
     return ids
   }
@@ -84,8 +84,8 @@ export class TokenizerPipeline {
         add(id, stretch.text, originOf(stretch, 0, stretch.text.length))
         continue
       }
-      for (const piece of this.pieces(stretch)) {
-        const { ids, lengths, shared } = this.model.encode(piece.text)
+      for (const piece of this.#pieces(stretch)) {
+        const { ids, lengths, shared } = this.#model.encode(piece.text)
         let at = 0
         let origin: [number, number] = [0, 0]
         ids.forEach((token, nth) => {
@@ -104,11 +104,11 @@ export class TokenizerPipeline {
       const token = this.token(id)
       return token === undefined || (skipSpecial && this.added.token(id)?.special) ? [] : [token]
     })
-    return this.decoder ? this.decoder(tokens).join('') : tokens.join(' ')
+    return this.#decoder ? this.#decoder(tokens).join('') : tokens.join(' ')
   }
 
-  private pieces(stretch: Stretch): Stretch[] {
-    const pieces = this.preTokenizer ? this.preTokenizer(stretch) : [stretch]
+  #pieces(stretch: Stretch): Stretch[] {
+    const pieces = this.#preTokenizer ? this.#preTokenizer(stretch) : [stretch]
     return pieces.filter(({ text }) => text !== '')
   }
 }

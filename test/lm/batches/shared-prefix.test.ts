@@ -12,10 +12,10 @@ import { scoreLabels } from '../../../lm/training/forward.ts'
 import { CompiledGradient } from '../../../lm/training/gradient.ts'
 import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
 import { adapterCourse, enteringPolicy } from '../../../lm/training/train-adapter.ts'
-import { startBackend } from '../../stages/training-runs.ts'
 import { referencePath } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(startBackend)
+beforeAll(startOnnxBackend)
 
 const prompt = [5, 60, 7, 81, 9, 17]
 const branch = (from: number, length: number) =>

@@ -2,17 +2,16 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type GenerationSettings, Generator, generate } from '../../../lm/generate/generate.ts'
 import type { DecoderParameters } from '../../../lm/model/decoder.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { scoreSequences } from '../../../lm/training/score-sequences.ts'
 import { largestDifference, loadReferenceModel } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
 const endOfTurn = 2
 let policy: DecoderParameters
 
 beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
+  await startOnnxBackend()
   policy = loadReferenceModel('qwen2', 'qwen2')
 })
 

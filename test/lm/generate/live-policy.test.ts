@@ -5,16 +5,15 @@ import { loadAdapter } from '../../../lm/model/adapter.ts'
 import { LivePolicy } from '../../../lm/model/live-policy.ts'
 import type { LoraMatrix } from '../../../lm/model/lora.ts'
 import { loadModel, type Model } from '../../../lm/model/model.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { SequenceScorer, scoreSequences } from '../../../lm/training/score-sequences.ts'
 import { enteringPolicy } from '../../../lm/training/train-adapter.ts'
 import { largestDifference, referencePath } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
 let model: Model
 beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
+  await startOnnxBackend()
   model = loadModel(referencePath('models/qwen2'))
 })
 

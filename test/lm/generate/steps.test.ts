@@ -2,13 +2,12 @@
 import { expect, it } from 'vitest'
 import { DecodingSteps } from '../../../lm/generate/steps.ts'
 import type { DecoderParameters } from '../../../lm/model/decoder.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { loadReferenceModel } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
 it('takes the highest score, of equals the lowest id, with its log-probability under the plain softmax', async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
+  await startOnnxBackend()
   const { config } = loadReferenceModel('qwen2')
   const scores = [
     [0.5, 2, -1, 1.25, 2, 0],

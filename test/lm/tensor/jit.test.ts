@@ -1,13 +1,10 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { jit } from '../../../lm/tensor/jit.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 const numbers = (tensor: tf.Tensor) => Array.from(tensor.dataSync())
 

@@ -3,13 +3,10 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { createRandom, type SeededRandom } from '../../../lm/random.ts'
 import { BufferPool } from '../../../lm/tensor/buffer-pool.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { type Tensor, type TensorMap, tf } from '../../../lm/tensor/tf.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 function inUse() {
   return { tensors: tf.memory().numTensors, buffers: tf.backend().numDataIds() }

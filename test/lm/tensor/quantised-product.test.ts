@@ -2,14 +2,11 @@
 import { beforeAll, expect, it } from 'vitest'
 import { jit } from '../../../lm/tensor/jit.ts'
 import { quantisedProduct } from '../../../lm/tensor/lowerings/quantised-product.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { quantise } from '../../../lm/tensor/quantise.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 it.each([
   [8, 0.02],

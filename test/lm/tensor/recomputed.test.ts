@@ -3,9 +3,9 @@ import { createRandom } from '../../../lm/random.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
 import { recomputed } from '../../../lm/tensor/recomputed.ts'
 import { type Tensor, type TensorMap, tf } from '../../../lm/tensor/tf.ts'
-import { startBackend } from '../../stages/training-runs.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(startBackend)
+beforeAll(startOnnxBackend)
 
 /** Two outputs, one of them through a value that the gradient needs again. */
 function outputs(x: Tensor, w: Tensor): Tensor[] {

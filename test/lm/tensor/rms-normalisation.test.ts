@@ -4,9 +4,9 @@ import { createRandom } from '../../../lm/random.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
 import { rmsNormalisation } from '../../../lm/tensor/lowerings/normalisation.ts'
 import { type Tensor, type TensorMap, tf } from '../../../lm/tensor/tf.ts'
-import { startBackend } from '../../stages/training-runs.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(startBackend)
+beforeAll(startOnnxBackend)
 
 const kernel = (x: Tensor, weight: Tensor, epsilon: number): Tensor =>
   tf.engine().runKernel(rmsNormalisation, { x, weight }, { epsilon })

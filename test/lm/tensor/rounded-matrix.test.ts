@@ -2,14 +2,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createRandom } from '../../../lm/random.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
-import { currentOnnxBackend, registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
+import { currentOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { roundRows, spreadOut } from '../../../lm/tensor/rounded-matrix.ts'
 import { type Tensor, type TensorMap, tf } from '../../../lm/tensor/tf.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 const random = createRandom('rounded')
 const normal = (length: number) => Float32Array.from({ length }, () => random.normal())

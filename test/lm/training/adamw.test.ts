@@ -2,14 +2,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createRandom } from '../../../lm/random.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { type AdamWArguments, type AdamWSettings, adamWUpdate } from '../../../lm/training/adamw.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 const settings: AdamWSettings = {
   beta1: 0.9,

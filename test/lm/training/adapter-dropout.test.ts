@@ -5,10 +5,10 @@ import { decoderConfig } from '../../../lm/model/config.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
 import { allTargets, loraModules } from '../../../lm/model/lora-modules.ts'
 import { upload } from '../../../lm/tensor/host-tensor.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { dropoutArrays, droppedInputs } from '../../../lm/training/adapter-dropout.ts'
 import { largestDifference, referencePath } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
 const folder = referencePath('models/llama')
 const config = decoderConfig(openCheckpoint(folder).config, folder)
@@ -17,10 +17,7 @@ const shape = { rows: 8, length: 64 }
 const rows = shape.rows * shape.length
 const width = config.hiddenSize
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 /** What is left of inputs that are all 1, [rows * width]. */
 function left(

@@ -4,10 +4,10 @@ import { upload } from '../../../lm/tensor/host-tensor.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
 import { type TensorMap, tf } from '../../../lm/tensor/tf.ts'
 import { scoreLabels } from '../../../lm/training/forward.ts'
-import { startBackend } from '../../stages/training-runs.ts'
 import { type LogitsReference, loadReferenceModel, readReference } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 
-beforeAll(startBackend)
+beforeAll(startOnnxBackend)
 
 describe('what the model says of each label', () => {
   const { input_ids, models } = readReference<LogitsReference>('logits.json')

@@ -3,10 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
-import { tf } from '../../../lm/tensor/tf.ts'
 import { embeddingNoise } from '../../../lm/training/neftune.ts'
 import { trainAdapter } from '../../../lm/training/train-adapter.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 import {
   sequences,
   smallModel,
@@ -18,10 +17,7 @@ import {
 
 const scratch = mkdtempSync(join(tmpdir(), 'neftune-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 const settings = { alpha: 5, seed: 1 }
 const place = { update: 3, micro: 1, pass: 0 }

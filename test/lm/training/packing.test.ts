@@ -5,17 +5,14 @@ import { tokenBatch } from '../../../lm/batches/token-batch.ts'
 import type { DecoderParameters } from '../../../lm/model/decoder.ts'
 import { upload } from '../../../lm/tensor/host-tensor.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
-import { type TensorMap, tf } from '../../../lm/tensor/tf.ts'
+import type { TensorMap } from '../../../lm/tensor/tf.ts'
 import { scoreLabels } from '../../../lm/training/forward.ts'
 import { bestFitDecreasing, pack, wrap } from '../../../lm/training/packing.ts'
 import { loadReferenceModel } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 import { sequences } from './small-training.ts'
 
-beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
-})
+beforeAll(startOnnxBackend)
 
 describe('best-fit decreasing', () => {
   it('puts the longest first, each into the fullest row that has room', () => {

@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Sequence } from '../../../lm/batches/sequence.ts'
 import type { LmFailure } from '../../../lm/failure.ts'
 import type { Model } from '../../../lm/model/model.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { loadTrainerState } from '../../../lm/training/checkpoint.ts'
 import { supervised } from '../../../lm/training/objectives/supervised.ts'
 import { trainAdapter } from '../../../lm/training/train-adapter.ts'
 import type { TrainerContext, TrainerSettings, TrainingTask } from '../../../lm/training/trainer.ts'
 import { largestDifference } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 import {
   freshAdapter,
   sequences,
@@ -28,8 +28,7 @@ afterAll(() => rmSync(scratch, { recursive: true }))
 
 let model: Model
 beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
+  await startOnnxBackend()
   model = smallModel()
 })
 

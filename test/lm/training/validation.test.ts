@@ -5,8 +5,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LmFailure } from '../../../lm/failure.ts'
 import type { Model } from '../../../lm/model/model.ts'
-import { registerOnnxBackend } from '../../../lm/tensor/onnx-backend.ts'
-import { tf } from '../../../lm/tensor/tf.ts'
 import type { LogRow } from '../../../lm/training/checkpoint.ts'
 import { trainAdapter } from '../../../lm/training/train-adapter.ts'
 import type {
@@ -17,6 +15,7 @@ import type {
 } from '../../../lm/training/trainer.ts'
 import { standing, type ValidationSettings } from '../../../lm/training/validation.ts'
 import { largestDifference } from '../reference.ts'
+import { startOnnxBackend } from '../start-onnx-backend.ts'
 import {
   sequences,
   smallModel,
@@ -31,8 +30,7 @@ afterAll(() => rmSync(scratch, { recursive: true }))
 
 let model: Model
 beforeAll(async () => {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
+  await startOnnxBackend()
   model = smallModel()
 })
 
