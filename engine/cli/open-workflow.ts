@@ -1,7 +1,8 @@
 /** @file From a file name on the command line to a validated workflow, or all that is wrong with it. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { isAbsolute, relative, resolve, sep } from 'node:path'
+import { resolve, sep } from 'node:path'
 import { type Diagnostic, hasErrors } from '../diagnostic.ts'
+import { pathWithin } from '../path-within.ts'
 import { recallWorkflow, rememberWorkflow, type WorkflowOrigin } from '../plan/workflow-cache.ts'
 import type { Catalog } from '../stage/catalog.ts'
 import { loadCatalog } from '../stage/load-catalog.ts'
@@ -65,8 +66,7 @@ async function readOrRecall(origin: WorkflowOrigin, mayRemember: boolean): Promi
 
 /** As seen from the project, however it was written: runs of one file belong together. */
 function projectPath(project: string, file: string): string {
-  const path = relative(project, resolve(project, file))
-  return path === '' || path.startsWith('..') || isAbsolute(path) ? file : path.split(sep).join('/')
+  return pathWithin(project, resolve(project, file))?.split(sep).join('/') ?? file
 }
 
 function readWorkflow(

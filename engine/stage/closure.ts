@@ -5,6 +5,7 @@ import { flowRoot } from '../flow-root.ts'
 import { type FileStamp, hashBytes } from './file-stamp.ts'
 import { isSource, PackageManifests } from './package-of.ts'
 import type { ResolvedImports } from './resolve-imports.ts'
+import { sourceName } from './source-name.ts'
 
 /** Part of every digest; raised when the meaning of the rest changes. */
 const digestVersion = 'flow plugin code 1'
@@ -32,7 +33,7 @@ export function closureOf(entry: string, root: string, metafile: Metafile, recor
   const absent = new Set<string>()
   for (const file of reachable(entry, metafile)) {
     const stamp = record.stamps.get(file)
-    if (stamp !== undefined) sources.set(nameOf(file, root), stamp)
+    if (stamp !== undefined) sources.set(sourceName(file, root), stamp)
     if (!isSource(file)) {
       const owner = packageManifests.owner(file)
       if (owner !== undefined) {
@@ -49,7 +50,7 @@ export function closureOf(entry: string, root: string, metafile: Metafile, recor
   const versions = [...packages].sort()
   const lines = [
     digestVersion,
-    nameOf(entry, root),
+    sourceName(entry, root),
     ...names.map((name) => `${sources.get(name)!.hash} ${name}`),
     ...versions,
   ]
@@ -76,13 +77,4 @@ function reachable(entry: string, metafile: Metafile): Set<string> {
     }
   }
   return found
-}
-
-/** `stages/sft/index.ts`; for a file of Flow that a project's plugin uses `flow:engine/stage/index.ts`. */
-function nameOf(file: string, root: string): string {
-  const [prefix, base] =
-    root !== flowRoot && !file.startsWith(root + path.sep) && file.startsWith(flowRoot + path.sep)
-      ? ['flow:', flowRoot]
-      : ['', root]
-  return prefix + path.relative(base, file).split(path.sep).join('/')
 }

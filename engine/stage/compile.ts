@@ -172,7 +172,8 @@ function sweep(): void {
   sweepFolders('plugins', inUse, left)
 }
 
-function rootOf(entry: string): string {
+/** The folder of the nearest `package.json`, else the entry's own. */
+export function rootOf(entry: string): string {
   for (let folder = path.dirname(entry); folder !== path.dirname(folder); folder = path.dirname(folder)) {
     if (fs.existsSync(path.join(folder, 'package.json'))) return folder
   }

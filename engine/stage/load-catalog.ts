@@ -6,6 +6,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { genericArtifacts } from '../artifacts/generic.ts'
 import type { Diagnostic } from '../diagnostic.ts'
+import { pathWithin } from '../path-within.ts'
 import { cacheFolder, replaceFile } from './cache-folder.ts'
 import type { ArtifactManifest, Catalog, CompiledModule, StageManifest } from './catalog.ts'
 import { compileAll, importModule } from './compile.ts'
@@ -207,6 +208,5 @@ function readRemembered(file: string): { readonly version: number; readonly decl
 
 /** As a user of the project would write it. */
 function shownPath(project: string, file: string): string {
-  const shown = path.relative(fs.realpathSync(project), file)
-  return shown.startsWith('..') ? file : shown
+  return pathWithin(fs.realpathSync(project), file) ?? file
 }

@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { flowRoot } from '../flow-root.ts'
+import { pathWithin } from '../path-within.ts'
 
 export interface PackageManifest {
   /** Absolute path of the `package.json`. */
@@ -14,8 +15,8 @@ export interface PackageManifest {
 
 /** Source code: the project's or Flow's own, as opposed to an installed package. */
 export function isSource(file: string): boolean {
-  const ours = file.startsWith(flowRoot + path.sep) ? file.slice(flowRoot.length) : file
-  return !ours.split(path.sep).includes('node_modules')
+  const place = pathWithin(flowRoot, file) ?? file
+  return !place.split(path.sep).includes('node_modules')
 }
 
 /** The folder's name under `node_modules`: `@scope/name` of `@scope/name/deep/file.js`. */

@@ -3,11 +3,10 @@
  * an input port, compiled by the loader that compiles stages. `import { importUserCode } from 'flow/code'`.
  */
 import fs from 'node:fs'
-import path from 'node:path'
 import { flowRoot } from '../flow-root.ts'
-import type { CompiledModule } from './catalog.ts'
-import { compile, importModule } from './compile.ts'
+import { compile, importModule, rootOf } from './compile.ts'
 import { isStageFailure, StageFailure } from './failure.ts'
+import { sourceName } from './source-name.ts'
 
 export interface UserCode {
   /** Absolute real path of the source. */
@@ -23,8 +22,9 @@ export interface UserCode {
  */
 export async function importUserCode(given: string): Promise<UserCode> {
   const file = fs.realpathSync(given)
-  const module = await compile(file)
-  requireOneFile(file, module)
+  const root = rootOf(file)
+  const module = await compile(file, root)
+  requireOneFile(file, root, Object.keys(module.sources))
   const exports = await importModule(module).catch((error: unknown) => {
     throw userCodeFailure(file, error)
   })
@@ -38,12 +38,11 @@ export function userCodeFailure(file: string, error: unknown): Error {
   return new StageFailure({ code: 'code-failed', message: thrown, file, ...lineIn(file, error) })
 }
 
-function requireOneFile(file: string, { sources }: CompiledModule): void {
-  // Flow's own sources carry a prefix, unless the file lies in Flow's own repository; a project may have an `lm/`, too.
-  const flows = file.startsWith(flowRoot + path.sep) ? /^(flow:)?(engine|lm)\// : /^flow:(engine|lm)\//
-  const others = Object.keys(sources).filter(
-    (source) => !flows.test(source) && !file.endsWith(`${path.sep}${path.normalize(source)}`),
-  )
+function requireOneFile(file: string, root: string, sources: readonly string[]): void {
+  // Flow's own sources carry a prefix, unless the file belongs to Flow itself; a project may have an `lm/`, too.
+  const flows = root === flowRoot ? /^(engine|lm)\// : /^flow:(engine|lm)\//
+  const own = sourceName(file, root)
+  const others = sources.filter((source) => source !== own && !flows.test(source))
   if (others.length === 0) return
   throw new StageFailure({
     code: 'not-one-file',

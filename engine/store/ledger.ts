@@ -2,9 +2,9 @@
  * @file What the engine wrote where outside its store: one file a destination, so that two processes that write
  * different destinations never meet.
  */
-import { isAbsolute, relative } from 'node:path'
 import type { ValueKind } from '../fingerprint/value.ts'
 import type { ContentHash } from '../identity.ts'
+import { pathWithin } from '../path-within.ts'
 import { writeAtomically } from './atomic-write.ts'
 import type { Layout } from './layout.ts'
 import type { Owner } from './owner.ts'
@@ -40,8 +40,7 @@ export class Ledger {
 
   /** The destination as the ledger knows it: relative, so that a project may be moved. */
   nameOf(destination: string): string {
-    const path = relative(this.#project, destination)
-    return path.startsWith('..') || isAbsolute(path) ? destination : path
+    return pathWithin(this.#project, destination) ?? destination
   }
 
   lockOf(destination: string): string {

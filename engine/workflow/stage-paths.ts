@@ -1,7 +1,8 @@
 /** @file Stages that a workflow names by their folder: `uses: ./experiments/my-stage`. */
 import { posix } from 'node:path'
 
-const usesPath = /\buses['"]?\s*:\s*['"]?(\.\/[^\s'"#,{}]+)/g
+/** In double quotes, in single ones, or plain. */
+const usesPath = /\buses['"]?\s*:\s*(?:"(\.\/[^"\n]+)"|'(\.\/[^'\n]+)'|(\.\/[^\s'"#,{}]+))/g
 
 /**
  * The folders that may be named in a workflow's text, as they are written there, each once. They must be found before
@@ -9,6 +10,8 @@ const usesPath = /\buses['"]?\s*:\s*['"]?(\.\/[^\s'"#,{}]+)/g
  * like such a name does no harm. A folder outside the project is none.
  */
 export function stagePathsIn(source: string): string[] {
-  const written = [...source.matchAll(usesPath)].map((match) => match[1]!)
-  return [...new Set(written)].filter((path) => !posix.normalize(path).startsWith('..'))
+  const written = [...source.matchAll(usesPath)].map(
+    ([, double, single, plain]) => (double ?? single ?? plain)!,
+  )
+  return [...new Set(written)].filter((path) => !/^\.\.(\/|$)/.test(posix.normalize(path)))
 }

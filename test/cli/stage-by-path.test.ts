@@ -23,10 +23,17 @@ const workflow = `
 nodes:
   one: { uses: ./extra/greet, out: { text: out.txt } }
   two: { uses: "./extra/greet" }
+  three: { uses: './more stages/greet' }
+  four: { uses: ./..more/greet }
 `
 
 test('a stage named by its path runs, and runs again when its code changes', async () => {
-  const project = new TestProject({ 'w.yaml': workflow, 'extra/greet/index.ts': stage('hello') })
+  const project = new TestProject({
+    'w.yaml': workflow,
+    'extra/greet/index.ts': stage('hello'),
+    'more stages/greet/index.ts': stage('again'),
+    '..more/greet/index.ts': stage('and again'),
+  })
   expect(await project.run('w.yaml')).toMatchObject({ code: 0, stderr: '' })
   expect(project.read('out.txt')).toBe('hello')
   expect(await project.run('w.yaml')).toMatchObject({ code: 0, executed: [] })

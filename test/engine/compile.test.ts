@@ -3,6 +3,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { flowRoot } from '../../engine/flow-root.ts'
 import { compile, compileAll, importModule } from '../../engine/stage/compile.ts'
+import { sourceName } from '../../engine/stage/source-name.ts'
 import { PluginProject } from './plugin-project.ts'
 
 let project: PluginProject
@@ -163,6 +164,15 @@ test('a package that is linked from elsewhere is source', async () => {
   expect(Object.keys(one.sources)).toContain('linked/index.ts')
   project.write('linked/index.ts', `export const value: string = 'two'`)
   expect((await importModule(await compile(entry()))).value).toBe('two')
+})
+
+test("Flow's sources are called so, whether it is installed in a project or a project lies in it", () => {
+  const stage = path.join(flowRoot, 'engine/stage/define.ts')
+  expect(sourceName(stage, flowRoot)).toBe('engine/stage/define.ts')
+  expect(sourceName(stage, project.folder)).toBe('flow:engine/stage/define.ts')
+  expect(sourceName(stage, path.dirname(flowRoot))).toBe('flow:engine/stage/define.ts')
+  expect(sourceName(stage, path.join(flowRoot, 'engine'))).toBe('stage/define.ts')
+  expect(sourceName(stage, path.join(flowRoot, 'stages'))).toBe('flow:engine/stage/define.ts')
 })
 
 const gradients = '@tensorflow/tfjs-core/dist/register_all_gradients.js'

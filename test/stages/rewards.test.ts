@@ -114,6 +114,18 @@ describe('a function of the user', () => {
       code: 'not-one-file',
       message: expect.stringContaining('imports grade.ts'),
     })
+    // Nor is a file the one file because its name ends alike.
+    mkdirSync(`${folder}/inner`)
+    writeFileSync(`${folder}/package.json`, '{}')
+    writeFileSync(`${folder}/grade.ts`, 'export const grade = () => 1')
+    writeFileSync(
+      `${folder}/inner/grade.ts`,
+      "import { grade } from '../grade.ts'\nexport default () => [grade()]",
+    )
+    expect(await failureOf(moduleReward('mine', `${folder}/inner/grade.ts`, () => {}))).toMatchObject({
+      code: 'not-one-file',
+      message: expect.stringContaining('imports grade.ts'),
+    })
     // A folder of the project's is not Flow's, whatever it is called.
     mkdirSync(`${folder}/lm`)
     writeFileSync(`${folder}/lm/grade.ts`, 'export const grade = () => 1')
