@@ -1,4 +1,5 @@
 /** @file Correlation of pairs of numbers. */
+import { mean } from './mean.ts'
 
 type Pairs = readonly (readonly [number, number])[]
 
@@ -7,8 +8,7 @@ const smallestDeviation = 1e-9
 
 /** Pearson's; NaN where either side does not vary. */
 export function correlation(pairs: Pairs): number {
-  const mean = (side: 0 | 1) => pairs.reduce((sum, pair) => sum + pair[side], 0) / pairs.length
-  const [meanX, meanY] = [mean(0), mean(1)]
+  const [meanX, meanY] = [mean(pairs.map(([x]) => x)), mean(pairs.map(([, y]) => y))]
   let [xy, xx, yy] = [0, 0, 0]
   for (const [x, y] of pairs) {
     xy += (x - meanX) * (y - meanY)

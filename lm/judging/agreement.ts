@@ -1,4 +1,5 @@
 /** @file How far several votes on the same thing agree. */
+import { mean } from '../evaluation/mean.ts'
 
 export interface Agreement {
   /** Share of the pairs of votes on one thing that are equal. */
@@ -36,6 +37,6 @@ export function agreementOf(units: readonly (readonly number[])[]): Agreement | 
 }
 
 function squaredDeviations(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  const middle = mean(values)
+  return values.reduce((sum, value) => sum + (value - middle) ** 2, 0)
 }

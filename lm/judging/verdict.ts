@@ -2,6 +2,7 @@
  * @file What a judge's words say, as a number: a score within its range, or which of two replies is better (1 the
  * first, 0 the second, 0.5 neither).
  */
+import { mean } from '../evaluation/mean.ts'
 import { LmFailure } from '../failure.ts'
 import type { Rubric } from './rubric.ts'
 
@@ -106,5 +107,5 @@ export function verdictChoices(rubric: Rubric): readonly VerdictChoice[] {
 /** Mean of the votes that could be read; null where none could. */
 export function meanVote(votes: readonly (number | null)[]): number | null {
   const read = votes.filter((vote) => vote !== null)
-  return read.length === 0 ? null : read.reduce((a, b) => a + b, 0) / read.length
+  return read.length === 0 ? null : mean(read)
 }

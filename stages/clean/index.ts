@@ -8,6 +8,7 @@ import { writeFile } from 'node:fs/promises'
 import { defineStage, StageFailure, Type } from 'flow/stage'
 import { jsonLines } from '../../lm/text/json-lines.ts'
 import { type PreferenceRow, readJudged, readPreferences } from '../../lm/text/rows.ts'
+import { writeMetrics } from '../metrics/write-metrics.ts'
 import { hasSpread, rowsOfPairs, trainingRows } from './training-rows.ts'
 
 export default defineStage({
@@ -79,7 +80,7 @@ export default defineStage({
     await writeFile(outputs.rewards, jsonLines(rewards))
     await writeFile(outputs.groups, jsonLines(groups))
     const values = { ...counters, fallback_pairs: fallbackPairs }
-    await writeFile(outputs.counters, `${JSON.stringify({ stage: 'clean', values }, undefined, 2)}\n`)
+    writeMetrics(outputs.counters, 'clean', values)
   },
 })
 

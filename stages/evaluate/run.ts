@@ -3,6 +3,7 @@ import type { ContextOf } from 'flow/stage'
 import { gradeReplies, scoreReplies } from '../../lm/evaluation/score-replies.ts'
 import { jsonLines } from '../../lm/text/json-lines.ts'
 import { readQuestions } from '../../lm/text/rows.ts'
+import { writeMetrics } from '../metrics/write-metrics.ts'
 import { chooseWriter } from '../sampling/choose-writer.ts'
 import { reportProgress, type Written } from '../sampling/writer.ts'
 import type stage from './index.ts'
@@ -29,7 +30,7 @@ export async function evaluate({
   const request = { replies, questions, options }
   const scores = scoreReplies(request)
   const values = { ...scores, ...meanTokens(answers) }
-  writeFileSync(outputs.metrics, `${JSON.stringify({ stage: 'evaluate', values }, null, 2)}\n`)
+  writeMetrics(outputs.metrics, 'evaluate', values)
   const correct = gradeReplies(request)
   const rows = questions.map((question, index) => ({
     ...question,

@@ -1,4 +1,5 @@
 /** @file What the log says of scored completions, under TRL's names. */
+import { mean } from '../../lm/evaluation/mean.ts'
 import { spread } from '../../lm/training/advantages.ts'
 
 /**
@@ -24,11 +25,11 @@ export function rewardColumns(
 }
 
 /** Mean and sample deviation of what was scored; no column where nothing was. */
-export function summary(mean: string, deviation: string, scores: readonly (number | null)[]) {
+export function summary(meanName: string, deviationName: string, scores: readonly (number | null)[]) {
   const scored = scores.filter((score) => score !== null)
   if (scored.length === 0) return {}
   const values = spread(scored)
-  return { [mean]: values.mean, ...(scored.length > 1 && { [deviation]: values.deviation }) }
+  return { [meanName]: values.mean, ...(scored.length > 1 && { [deviationName]: values.deviation }) }
 }
 
 export interface CompletionLength {
@@ -43,7 +44,6 @@ export function lengthColumns(completions: readonly CompletionLength[]): Record<
   const lengths = completions.map(({ length }) => length)
   const ended = completions.flatMap(({ length, finished }) => (finished ? [length] : []))
   const whole = ended.length === 0 ? [0] : ended
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
   return {
     'completions/mean_length': mean(lengths),
     'completions/min_length': Math.min(...lengths),
@@ -58,10 +58,5 @@ export function lengthColumns(completions: readonly CompletionLength[]): Record<
 /** Column by column the mean over the rows that have it: an update may have sampled more than once. */
 export function meanColumns(rows: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
-  return Object.fromEntries(
-    names.map((name) => {
-      const values = rows.flatMap((row) => row[name] ?? [])
-      return [name, values.reduce((a, b) => a + b, 0) / values.length]
-    }),
-  )
+  return Object.fromEntries(names.map((name) => [name, mean(rows.flatMap((row) => row[name] ?? []))]))
 }

@@ -1,5 +1,6 @@
 /** @file How the judge judged: what could be read, how far its votes agree, and what moves it that should not. */
 import { correlation, rankCorrelation } from '../../lm/evaluation/correlation.ts'
+import { mean } from '../../lm/evaluation/mean.ts'
 import { agreementOf } from '../../lm/judging/agreement.ts'
 import { orderDiagnostics } from '../../lm/judging/pairwise.ts'
 import type { Rubric } from '../../lm/judging/rubric.ts'
@@ -154,10 +155,6 @@ function groups<Item>(items: readonly Item[], keyOf: (item: Item) => unknown): I
     else group.push(item)
   }
   return [...found.values()]
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** What could not be measured is left out. */

@@ -1,5 +1,6 @@
 /** @file The judge measured on rows whose verdict is known: pairs with a better reply, or replies with a score. */
 import { correlation, rankCorrelation } from '../../lm/evaluation/correlation.ts'
+import { mean } from '../../lm/evaluation/mean.ts'
 import { wilsonInterval } from '../../lm/evaluation/wilson.ts'
 import { readRows } from '../../lm/text/read-rows.ts'
 import { readPreferences, readRewards } from '../../lm/text/rows.ts'
@@ -101,8 +102,7 @@ export async function judgeLabels(
     ...(replies.some(({ gold }) => gold !== undefined) &&
       finite({
         'labels/replies': known.length,
-        'labels/mean_absolute_error':
-          known.reduce((sum, [score, gold]) => sum + Math.abs(score - gold), 0) / known.length,
+        'labels/mean_absolute_error': mean(known.map(([score, gold]) => Math.abs(score - gold))),
         'labels/pearson': correlation(known),
         'labels/spearman': rankCorrelation(known),
       })),

@@ -3,6 +3,7 @@ import type { ContextOf } from 'flow/stage'
 import { createRandom } from '../../lm/random.ts'
 import { jsonLines } from '../../lm/text/json-lines.ts'
 import { type JudgedCandidate, type JudgedRow, readResponses } from '../../lm/text/rows.ts'
+import { writeMetrics } from '../metrics/write-metrics.ts'
 import { chooseWriter } from '../sampling/choose-writer.ts'
 import { judgeSettings } from './ask-judge.ts'
 import { chooseRubric } from './choose-rubric.ts'
@@ -48,7 +49,7 @@ export async function judge({ inputs, outputs, params, ...context }: ContextOf<t
     ...judgeDiagnostics(judged, verdicts, rubric, params.own_source),
     ...(labels !== undefined && (await judgeLabels(writer, labels, settings, context))),
   }
-  writeFileSync(outputs.diagnostics, `${JSON.stringify({ stage: 'judge', values }, null, 2)}\n`)
+  writeMetrics(outputs.diagnostics, 'judge', values)
 
   const { scored, compared } = verdicts
   const valid = judged.filter(hasValidPair).length

@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs'
 import { type ContextOf, StageFailure } from 'flow/stage'
 import { likelihoodOf, perplexityMetrics, slidingWindows } from '../../lm/evaluation/perplexity.ts'
 import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
 import { loadModel } from '../../lm/model/model.ts'
 import { SequenceScorer } from '../../lm/training/score-sequences.ts'
 import { openDevice } from '../device/open-device.ts'
+import { writeMetrics } from '../metrics/write-metrics.ts'
 import type stage from './index.ts'
 import { readTexts } from './texts.ts'
 
@@ -47,7 +47,7 @@ export async function measurePerplexity({
     })
     const likelihood = perplexityMetrics(likelihoodOf(logps), sizeBytes)
     const values = { ...likelihood, texts: sequences.length }
-    writeFileSync(outputs.metrics, `${JSON.stringify({ stage: 'perplexity', values }, null, 2)}\n`)
+    writeMetrics(outputs.metrics, 'perplexity', values)
     context.log(`perplexity ${likelihood.perplexity.toPrecision(5)} over ${likelihood.tokens} tokens`)
   } finally {
     scorer.dispose()

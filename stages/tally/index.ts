@@ -1,7 +1,7 @@
 /** @file What a judge's scores come to, in all and by the fields of the rows. */
-import { writeFile } from 'node:fs/promises'
 import { defineStage, StageFailure, Type } from 'flow/stage'
 import { readJudged } from '../../lm/text/rows.ts'
+import { writeMetrics } from '../metrics/write-metrics.ts'
 import { tallyScores } from './tally.ts'
 
 export default defineStage({
@@ -31,7 +31,7 @@ export default defineStage({
         hint: "the judge's verdicts could not be read; `score_from: logits` reads one from any model",
       })
     }
-    await writeFile(outputs.metrics, `${JSON.stringify({ stage: 'tally', values }, null, 2)}\n`)
+    writeMetrics(outputs.metrics, 'tally', values)
     log(`score ${values.score!.toFixed(2)} over ${values.scored} replies, ${values.unscored} without a score`)
   },
 })

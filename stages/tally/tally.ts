@@ -1,4 +1,5 @@
 /** @file Means of scores, with their interval. */
+import { mean } from '../../lm/evaluation/mean.ts'
 import type { JudgedRow } from '../../lm/text/rows.ts'
 
 /** Standard normal quantile of a two-sided interval of 95%. */
@@ -19,7 +20,7 @@ export function tallyScores(
   if (scored.length === 0) return undefined
   const replies = rows.reduce((sum, { candidates }) => sum + candidates.length, 0)
   const all = scored.map(({ score }) => score)
-  const score = meanOf(all)
+  const score = mean(all)
   const values: Record<string, number> = { score, scored: all.length, unscored: replies - all.length }
   if (all.length > 1) {
     const variance = all.reduce((sum, each) => sum + (each - score) ** 2, 0) / (all.length - 1)
@@ -34,13 +35,9 @@ export function tallyScores(
       groups.set(String(label), [...(groups.get(String(label)) ?? []), each])
     }
     for (const label of [...groups.keys()].sort()) {
-      values[`score/${field}/${label}`] = meanOf(groups.get(label)!)
+      values[`score/${field}/${label}`] = mean(groups.get(label)!)
       values[`scored/${field}/${label}`] = groups.get(label)!.length
     }
   }
   return values
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }

@@ -1,4 +1,5 @@
 /** @file What comparisons come to. */
+import { mean } from '../../lm/evaluation/mean.ts'
 import { wilsonInterval } from '../../lm/evaluation/wilson.ts'
 import { orderDiagnostics, type PairVerdict, winRate } from '../../lm/judging/pairwise.ts'
 
@@ -45,8 +46,4 @@ function areAlike({ a, b }: { readonly a: string; readonly b: string }): boolean
 
 function words(text: string): number {
   return text.split(/\s+/u).filter((word) => word !== '').length
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }

@@ -5,6 +5,7 @@ import { judgeSettings } from '../judge/ask-judge.ts'
 import { chooseRubric } from '../judge/choose-rubric.ts'
 import { compareReplies } from '../judge/compare-replies.ts'
 import { checkReferences, questionOf } from '../judge/questions.ts'
+import { writeMetrics } from '../metrics/write-metrics.ts'
 import { chooseWriter } from '../sampling/choose-writer.ts'
 import type stage from './index.ts'
 import { winRateMetrics } from './metrics.ts'
@@ -39,7 +40,7 @@ export async function compareSets({
       hint: '`score_from: logits` reads one from any model',
     })
   }
-  writeFileSync(outputs.metrics, `${JSON.stringify({ stage: 'win-rate', values }, null, 2)}\n`)
+  writeMetrics(outputs.metrics, 'win-rate', values)
   const judgedPairs = pairs.map(({ prompt, a, b }, index) => {
     const { outputs: judged, ...verdict } = verdicts[index]!
     return { prompt, a, b, ...verdict, judge_output: judged }

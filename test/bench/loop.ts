@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { mean } from '../../lm/evaluation/mean.ts'
 import { benchProject, flow, root } from './flow.ts'
 
 const methods = ['dpo', 'grpo', 'gspo'] as const
@@ -85,7 +86,6 @@ async function evaluateRun(
 }
 
 function table(outcomes: readonly Outcome[]): string {
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
   const percent = (value: number) => (100 * value).toFixed(1)
   const row = (name: string, read: (outcome: Outcome) => number) => {
     const values = outcomes.map(read)

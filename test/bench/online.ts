@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { mean } from '../../lm/evaluation/mean.ts'
 import { chartImage } from '../../stages/report/charts/chart-image.ts'
 import type { Point } from '../../stages/report/charts/line-chart.ts'
 import { benchProject, flow, root } from './flow.ts'
@@ -78,7 +79,6 @@ async function run(project: string, seed: number, extra: readonly string[]): Pro
 }
 
 function table(outcomes: readonly Outcome[]): string {
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
   const rewards = (points: readonly Point[]) => mean(points.map(({ y }) => y))
   const row = (name: string, read: (outcome: Outcome) => number) => {
     const values = outcomes.map(read)

@@ -1,5 +1,6 @@
 /** @file What the judge gave: scores, how sure it was, whether it rewards mere length, and the weights made of it. */
 import { correlation } from '../../../lm/evaluation/correlation.ts'
+import { mean } from '../../../lm/evaluation/mean.ts'
 import { histogram } from '../charts/histogram.ts'
 import { formatNumber, formatPercent } from '../format.ts'
 import { html, type Markup, nothing } from '../html.ts'
@@ -10,10 +11,6 @@ type Scored = CandidateView & { readonly score: number }
 
 function isScored(candidate: CandidateView): candidate is Scored {
   return candidate.score !== null && Number.isFinite(candidate.score)
-}
-
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? Number.NaN : values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 export interface JudgeDiagnostics {

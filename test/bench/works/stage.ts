@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Ajv from 'ajv'
+import { mean } from '../../../lm/evaluation/mean.ts'
 import { compilations } from '../../../lm/tensor/compilations.ts'
 import dpo from '../../../stages/dpo/index.ts'
 import sft from '../../../stages/sft/index.ts'
@@ -58,7 +59,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         'of that compiling, s': compiling / 1000,
         'real tokens/s': tokens / seconds,
         ...(padding !== undefined && { 'padding, %': Number(padding) }),
-        'mean loss': losses.reduce((a, b) => a + b, 0) / losses.length,
+        'mean loss': mean(losses),
       },
     })
   } finally {
