@@ -20,22 +20,37 @@ export function benchProject(name: string): string {
   return project
 }
 
-/** Runs the command line; each stage's duration on one line of standard error. */
-export async function flow(project: string, args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [join(root, 'engine/cli/flow.js'), ...args], {
-    cwd: project,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+export interface RunHooks {
+  readonly started?: (processId: number) => void
+  /** A node was executed, not reused. */
+  readonly executed: (node: string, seconds: number) => void
+}
+
+const shown: RunHooks = {
+  executed: (node, seconds) => process.stderr.write(`${node} ${seconds.toFixed(1)} s\n`),
+}
+
+/**
+ * `flow run ...args --json` in `project`; by default each node's time goes to standard error.
+ * @throws Error where it fails, with the events that say why
+ */
+export async function runWorkflow(
+  project: string,
+  args: readonly string[],
+  { started, executed }: RunHooks = shown,
+): Promise<void> {
+  const command = [join(root, 'engine/cli/flow.js'), 'run', ...args, '--json']
+  const child = spawn(process.execPath, command, { cwd: project, stdio: ['ignore', 'pipe', 'inherit'] })
   const closed = once(child, 'close')
+  started?.(child.pid!)
   const failures: string[] = []
   for await (const line of createInterface({ input: child.stdout })) {
     const event = JSON.parse(line) as { type: string; node?: string; durationMs?: number; outcome?: string }
     if (event.type === 'node-failed' || event.type === 'invalid') failures.push(line)
-    if (event.type === 'node-finished' && event.outcome === 'executed') {
-      process.stderr.write(`${event.node} ${(event.durationMs! / 1000).toFixed(1)} s  `)
-    }
+    if (event.type === 'node-finished' && event.outcome === 'executed')
+      executed(event.node!, event.durationMs! / 1000)
   }
   const [exitCode] = await closed
-  process.stderr.write('\n')
-  if (failures.length > 0 || exitCode !== 0) throw new Error(`flow ${args.join(' ')}\n${failures.join('\n')}`)
+  if (failures.length > 0 || exitCode !== 0)
+    throw new Error(`flow run ${args.join(' ')} ended with ${exitCode}\n${failures.join('\n')}`)
 }

@@ -1,5 +1,5 @@
 /**
- * @file `npm run bench:loop`: does self-rewarding work on the shipped model, or does it just run? Runs
+ * @file `npm run bench -- loop`: does self-rewarding work on the shipped model, or does it just run? Runs
  * workflows/self-reward.yaml for several seeds, each once with the judge's scores and several times with the scores
  * shuffled within each prompt (the control), and prints exact match on questions the model never saw.
  */
@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { mean } from '../../lm/evaluation/mean.ts'
-import { benchProject, flow, root } from './flow.ts'
+import { benchProject, root, runWorkflow } from './flow.ts'
 
 const methods = ['dpo', 'grpo', 'gspo'] as const
 type Method = (typeof methods)[number]
@@ -76,7 +76,7 @@ async function evaluateRun(
     ...names.flatMap((name) => ['--set', `nodes.evaluate_${name}.out.metrics=${fileOf(name)}`]),
     ...extra,
   ]
-  await flow(project, ['run', 'workflows/self-reward.yaml', '--json', ...args])
+  await runWorkflow(project, ['workflows/self-reward.yaml', ...args])
   const read = (name: string) =>
     (JSON.parse(readFileSync(join(project, fileOf(name)), 'utf8')) as { values: Record<string, number> })
       .values

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { mean } from '../../lm/evaluation/mean.ts'
 import { chartImage } from '../../stages/report/charts/chart-image.ts'
 import type { Point } from '../../stages/report/charts/line-chart.ts'
-import { benchProject, flow, root } from './flow.ts'
+import { benchProject, root, runWorkflow } from './flow.ts'
 
 const workflow = 'workflows/online-grpo.yaml'
 /** Updates that a mean is taken over, at the beginning and at the end. */
@@ -61,7 +61,7 @@ async function run(project: string, seed: number, extra: readonly string[]): Pro
     'evaluate_grpo.out.metrics': place('grpo.json'),
   }
   const placed = Object.entries(outputs).flatMap(([port, path]) => ['--set', `nodes.${port}=${path}`])
-  await flow(project, ['run', workflow, '--json', '--param', `seed=${seed}`, ...placed, ...extra])
+  await runWorkflow(project, [workflow, '--param', `seed=${seed}`, ...placed, ...extra])
   const read = (name: string) => readFileSync(join(project, place(name)), 'utf8')
   const metrics = (name: string) => (JSON.parse(read(name)) as { values: Record<string, number> }).values
   const [sft, grpo] = [metrics('sft.json'), metrics('grpo.json')]

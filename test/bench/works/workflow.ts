@@ -1,10 +1,6 @@
 /** @file A workflow from nothing: in a fresh project with the shipped files, through the command line. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { benchProject, root } from '../flow.ts'
+import { benchProject, runWorkflow } from '../flow.ts'
 import { peakMemory, readSettings, report } from './measure.ts'
 
 interface Settings {
@@ -19,24 +15,20 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { workflow, args } = readSettings<Settings>(argv)
   const project = benchProject(`fresh-${process.pid}`)
   try {
-    const startMs = performance.now()
-    const command = [join(root, 'engine/cli/flow.js'), 'run', workflow, '--json', ...args]
-    const child = spawn(process.execPath, command, { cwd: project, stdio: ['ignore', 'pipe', 'inherit'] })
-    const closed = once(child, 'close')
-    let peakBytes = 0
-    const sampling = setInterval(() => {
-      peakBytes = Math.max(peakBytes, treeBytes(child.pid!))
-    }, sampleMs)
     const nodes: Record<string, number> = {}
-    for await (const line of createInterface({ input: child.stdout })) {
-      const event = JSON.parse(line) as { type: string; node?: string; durationMs?: number; outcome?: string }
-      if (event.type === 'node-failed' || event.type === 'invalid') throw new Error(line)
-      if (event.type === 'node-finished' && event.outcome === 'executed')
-        nodes[`${event.node}, s`] = event.durationMs! / 1000
-    }
-    const [exitCode] = await closed
-    clearInterval(sampling)
-    if (exitCode !== 0) throw new Error(`flow ended with ${exitCode}`)
+    let peakBytes = 0
+    let sampling: NodeJS.Timeout | undefined
+    const startMs = performance.now()
+    await runWorkflow(project, [workflow, ...args], {
+      started: (processId) => {
+        sampling = setInterval(() => {
+          peakBytes = Math.max(peakBytes, treeBytes(processId))
+        }, sampleMs)
+      },
+      executed: (node, seconds) => {
+        nodes[`${node}, s`] = seconds
+      },
+    }).finally(() => clearInterval(sampling))
     const seconds = (performance.now() - startMs) / 1000
     return report({ figures: { 'time, s': seconds, [peakMemory]: peakBytes / 1e9, ...nodes } })
   } finally {

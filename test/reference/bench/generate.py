@@ -1,9 +1,8 @@
 """The peer of test/bench/works/generate.ts: `generate` of transformers, in batches, with sdpa attention."""
 
-import statistics
 import time
 
-from measure import read_settings, report
+from measure import answer_figures, read_settings, report
 
 import torch
 import transformers
@@ -45,15 +44,8 @@ def main():
             start = time.perf_counter()
             answer_all()
             seconds.append(time.perf_counter() - start)
-    usual = statistics.median(seconds[1:])
-    generated = sum(map(len, answers))
-    read = sum(map(len, prompts))
     report(
-        {
-            'time, s': usual,
-            **({'prompt tokens/s': read / usual} if tokens == 1 else {'tokens/s': generated / usual}),
-            'first time beyond that, s': seconds[0] - usual,
-        },
+        answer_figures(seconds, prompts, answers, tokens),
         versions={'PyTorch': torch.__version__, 'transformers': transformers.__version__},
         **({'answers': answers} if greedy else {}),
     )

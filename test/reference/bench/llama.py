@@ -1,10 +1,9 @@
 """llama.cpp's side of test/bench/works/generate.ts: one prompt after another, from a GGUF file; greedy only."""
 
 import os
-import statistics
 import time
 
-from measure import read_settings, report
+from measure import answer_figures, read_settings, report
 
 import llama_cpp
 import numpy as np
@@ -51,15 +50,8 @@ def main():
                 answer.append(best())
             answers.append(answer)
         seconds.append(time.perf_counter() - start)
-    usual = statistics.median(seconds[1:])
-    generated = sum(map(len, answers))
-    read = sum(map(len, prompts))
     report(
-        {
-            'time, s': usual,
-            **({'prompt tokens/s': read / usual} if tokens == 1 else {'tokens/s': generated / usual}),
-            'first time beyond that, s': seconds[0] - usual,
-        },
+        answer_figures(seconds, prompts, answers, tokens),
         versions={'llama-cpp-python': llama_cpp.__version__},
         answers=answers,
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import sys
 
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
@@ -16,6 +17,17 @@ def read_settings():
 
 def report(figures, **rest):
     print(json.dumps({'figures': {**figures, 'peak memory, GB': peak_memory_bytes() / 1e9}, **rest}))
+
+
+def answer_figures(seconds, prompts, answers, tokens):
+    """Of answering `prompts` several times over, the first time for warming up; `tokens`: how many were asked of each."""
+    usual = statistics.median(seconds[1:])
+    read, generated = sum(map(len, prompts)), sum(map(len, answers))
+    return {
+        'time, s': usual,
+        **({'prompt tokens/s': read / usual} if tokens == 1 else {'tokens/s': generated / usual}),
+        'first time beyond that, s': seconds[0] - usual,
+    }
 
 
 def peak_memory_bytes():

@@ -3,6 +3,8 @@
 Gradients are not recomputed (TRL's default), which is faster; there is no evaluation and nothing is saved.
 """
 
+import pathlib
+import sys
 import time
 
 from measure import read_settings, report
@@ -13,20 +15,9 @@ import transformers
 import trl
 from datasets import Dataset
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / 'compare'))
 
-def read_rows(path, stage):
-    import json
-
-    with open(path, encoding='utf-8') as lines:
-        rows = [json.loads(line) for line in lines]
-    if stage == 'sft':
-        return [{'prompt': row['messages'][:-1], 'completion': row['messages'][-1:]} for row in rows]
-    turns = lambda prompt: prompt if isinstance(prompt, list) else [{'role': 'user', 'content': prompt}]  # noqa: E731
-    answer = lambda text: [{'role': 'assistant', 'content': text}]  # noqa: E731
-    return [
-        {'prompt': turns(row['prompt']), 'chosen': answer(row['chosen']), 'rejected': answer(row['rejected'])}
-        for row in rows
-    ]
+from train import read_rows  # noqa: E402
 
 
 def counting(collate, counts):
