@@ -9,9 +9,8 @@ import type { Availability } from './devices/availability.ts'
 import { loadCuda, probeCuda } from './devices/cuda.ts'
 import { loadTensorFlow } from './devices/tensorflow.ts'
 import { mayHaveGpu, probeWebgpu } from './devices/webgpu.ts'
-import { backendNameOf, registerOnnxBackend } from './onnx-backend.ts'
-import type { Provider } from './provider.ts'
 import { setThreads } from './session.ts'
+import { startOnnx } from './start-onnx.ts'
 import { tf } from './tf.ts'
 
 export const deviceNames = ['cpu', 'webgpu', 'cuda', 'tensorflow'] as const
@@ -80,13 +79,8 @@ async function startBest(): Promise<Device> {
 }
 
 async function start(name: DeviceName, reason: string): Promise<Device> {
+  if (name === 'cuda') loadCuda()
   if (name === 'tensorflow') await tf.setBackend('tensorflow')
   else await startOnnx(name)
   return { name, reason }
-}
-
-async function startOnnx(provider: Provider): Promise<void> {
-  if (provider === 'cuda') loadCuda()
-  registerOnnxBackend(provider)
-  await tf.setBackend(backendNameOf(provider))
 }

@@ -10,6 +10,12 @@ export function isElementType(dtype: string): dtype is ElementType {
   return dtype === 'float32' || dtype === 'int32' || dtype === 'bool'
 }
 
+/** `dtype`; throws where it is none. */
+export function elementType(dtype: string): ElementType {
+  if (isElementType(dtype)) return dtype
+  throw new Error(`no tensors of type ${dtype} on this backend`)
+}
+
 export function allocate(dtype: ElementType, length: number): TypedArray {
   if (dtype === 'float32') return new Float32Array(length)
   return dtype === 'int32' ? new Int32Array(length) : new Uint8Array(length)

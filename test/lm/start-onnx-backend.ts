@@ -1,8 +1,6 @@
 /** @file TensorFlow.js computes on ONNX Runtime from here on, as in a stage on the CPU. */
-import { registerOnnxBackend } from '../../lm/tensor/onnx-backend.ts'
-import { tf } from '../../lm/tensor/tf.ts'
+import { startOnnx } from '../../lm/tensor/start-onnx.ts'
 
-export async function startOnnxBackend(): Promise<void> {
-  registerOnnxBackend()
-  await tf.setBackend('onnx')
+export function startOnnxBackend(): Promise<void> {
+  return startOnnx('cpu')
 }
