@@ -1,24 +1,38 @@
 /** @file Attention while decoding: of a tree of tokens to the path above it, and of rows to their caches. */
-import type { Attend } from '../model/attention.ts'
-import { type AttentionKind, attentionKinds, type DecoderConfig } from '../model/config.ts'
+import { type Attend, attentionInputName } from '../model/attention.ts'
+import type { DecoderConfig } from '../model/config.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 
 /**
- * @param args `kv<n>` [keyValueHeads, past, headSize], by layer keys and values; by kind `past.<kind>` [tokens, past]
- * and `own.<kind>` [tokens, tokens]
+ * @param args `kv<n>` [keyValueHeads, past, headSize], by layer keys and values; `queries` [rows, length], `seen`
+ * [rows, keys] and `places` [tokens, 2], see `RowIndices`; by kind `mask.<kind>` [rows, length, keys]
  * @param caught receives the tokens' own keys and values, by layer, [keyValueHeads, tokens, headSize]
  */
 export function attendToPath(config: DecoderConfig, args: TensorMap, caught: Tensor[]): Attend {
-  const { heads, layerKinds, queryScale } = config
-  const masks = byKind(config, (kind) => tf.concat([args[`past.${kind}`]!, args[`own.${kind}`]!], -1))
+  const { heads, keyValueHeads, headSize, layerKinds, queryScale } = config
+  const groups = heads / keyValueHeads
   return (layer, q, k, v) => {
-    const mask = masks[layerKinds[layer]!]!
+    const mask = args[attentionInputName('mask', layerKinds[layer]!)]!
+    const [rows, length, keys] = mask.shape as [number, number, number]
     caught.push(k, v)
-    const keys = tf.concat([args[`kv${2 * layer}`]!, k], 1)
-    const scores = tf.matMul(tf.mul(q, queryScale), keys, false, true)
-    const visible = tf.add(tf.reshape(scores, [heads, ...mask.shape]), mask)
+    const byHead = tf.reshape(tf.mul(q, queryScale), [keyValueHeads, groups, -1, headSize])
+    const inRows = tf.transpose(tf.gather(byHead, args.queries as tf.Tensor2D, 2), [0, 2, 1, 3, 4])
+    const query = tf.reshape(inRows, [keyValueHeads, rows, groups * length, headSize])
+    const seen = (past: string, own: Tensor) =>
+      tf.gather(tf.concat([args[past]!, own], 1), args.seen as tf.Tensor2D, 1)
+    const scores = tf.matMul(query, seen(`kv${2 * layer}`, k), false, true)
+    const visible = tf.add(
+      tf.reshape(scores, [keyValueHeads, rows, groups, length, keys]),
+      tf.expandDims(mask, 1),
+    )
     const weights = tf.reshape(tf.softmax(visible), scores.shape)
-    return tf.matMul(weights, tf.concat([args[`kv${2 * layer + 1}`]!, v], 1))
+    const mixed = tf.matMul(weights, seen(`kv${2 * layer + 1}`, v))
+    const byPlace = tf.transpose(
+      tf.reshape(mixed, [keyValueHeads, rows, groups, length, headSize]),
+      [1, 3, 0, 2, 4],
+    )
+    const byToken = tf.gatherND(byPlace, args.places!)
+    return tf.reshape(tf.transpose(byToken, [1, 2, 0, 3]), q.shape)
   }
 }
 
@@ -60,11 +74,4 @@ export function attendToCache(config: DecoderConfig, args: TensorMap, added: Ten
     const ofShared = apart(tf.matMul(together(onShared), args[`shared${2 * layer + 1}`]!))
     return tf.reshape(tf.addN([ofShared, tf.matMul(onPast, values), tf.mul(onOwn, byRow(v))]), q.shape)
   }
-}
-
-function byKind(
-  config: DecoderConfig,
-  make: (kind: AttentionKind) => Tensor,
-): Readonly<Partial<Record<AttentionKind, Tensor>>> {
-  return Object.fromEntries(attentionKinds(config).map((kind) => [kind, make(kind)]))
 }

@@ -1,6 +1,6 @@
 /**
- * @file How decoding computes norms and products with weights: by single operators, projections of one input side by
- * side, and, if asked for, with weights rounded to 8 or 4 bits.
+ * @file How prompts are read and rows decoded where the processor computes: norms by single operators, projections of one
+ * input side by side where their weights are laid out once, and, if asked for, weights rounded to 8 or 4 bits.
  */
 import { LmFailure } from '../failure.ts'
 import type { DecoderOperations, DecoderParameters } from '../model/decoder.ts'
@@ -13,6 +13,11 @@ import { type Tensor, tf } from '../tensor/tf.ts'
 
 export type DecodePrecision = 'fp32' | 'int8' | 'int4'
 
+export interface StepOperations {
+  readonly prefill: DecoderOperations
+  readonly decode: DecoderOperations
+}
+
 /**
  * @returns undefined where the backend has none of these operators: what the training computes serves
  * @throws LmFailure `unsupported-precision`
@@ -20,16 +25,20 @@ export type DecodePrecision = 'fp32' | 'int8' | 'int4'
 export function decodingOperations(
   parameters: DecoderParameters,
   precision: DecodePrecision,
-): DecoderOperations | undefined {
+): StepOperations | undefined {
   const provider = currentOnnxBackend()?.provider
   if (precision !== 'fp32') {
     if (provider !== 'cpu') throw unsupported(precision, 'this device does not compute with rounded weights')
     if (parameters.adapter !== undefined)
       throw unsupported(precision, 'the adapter is not merged into the weights')
-    return { normalise, multiply: quantisedProducts(parameters, precision) }
+    const operations = { normalise, multiply: quantisedProducts(parameters, precision) }
+    return { prefill: operations, decode: operations }
   }
   if (provider !== 'cpu') return undefined
-  return { normalise, multiply: sideBySide(parameters) }
+  return {
+    prefill: { normalise, multiply: oneByOne(parameters) },
+    decode: { normalise, multiply: sideBySide(parameters) },
+  }
 }
 
 function unsupported(precision: DecodePrecision, why: string): LmFailure {
@@ -42,6 +51,10 @@ function unsupported(precision: DecodePrecision, why: string): LmFailure {
 
 function normalise(x: Tensor, weight: Tensor, epsilon: number): Tensor {
   return tf.engine().runKernel(rmsNormalisation, { x, weight }, { epsilon })
+}
+
+function oneByOne({ weights }: DecoderParameters): DecoderOperations['multiply'] {
+  return (x, matrices) => matrices.map((name) => tf.matMul(x, weights[name]!, false, true))
 }
 
 function sideBySide({ weights }: DecoderParameters): DecoderOperations['multiply'] {

@@ -15,7 +15,8 @@ import { attendToCache, attendToPath } from './attend.ts'
 import type { KeyValueCache } from './cache.ts'
 import { emptyPast, type KeyValues } from './key-values.ts'
 import { type DecodePrecision, decodingOperations } from './operations.ts'
-import { sharedMask, type TreePart, treeMasks } from './visibility.ts'
+import { rowIndices, type TreePart, treeRows } from './tree-rows.ts'
+import { sharedMask, treeMask } from './visibility.ts'
 
 type Step = Jitted<TensorMap, TensorMap>
 type StepOptions = Pick<JitOptions<TensorMap>, 'openSizes' | 'constants'>
@@ -29,6 +30,8 @@ export interface GreedyChoice {
 
 export class DecodingSteps {
   readonly #parameters: DecoderParameters
+  /** The same to read prompts with. */
+  readonly #reading: DecoderParameters
   readonly #config: DecoderConfig
   readonly #compiled = new Map<string, Step>()
   #traces = 0
@@ -36,7 +39,9 @@ export class DecodingSteps {
   /** @throws LmFailure `unsupported-precision` */
   constructor(parameters: DecoderParameters, precision: DecodePrecision) {
     const operations = decodingOperations(parameters, precision)
-    this.#parameters = operations === undefined ? parameters : { ...parameters, operations }
+    this.#reading = operations === undefined ? parameters : { ...parameters, operations: operations.prefill }
+    this.#parameters =
+      operations === undefined ? parameters : { ...parameters, operations: operations.decode }
     this.#config = parameters.config
   }
 
@@ -58,14 +63,24 @@ export class DecodingSteps {
       shown: integers(shown),
       ...this.#rotations(part.positions, (half) => [1, count, 1, half]),
     }
-    const openSizes: Record<string, (string | null)[]> = { ids: ['tokens'], shown: ['shown'] }
+    const layout = treeRows(part)
+    const [rows, length, keys] = [layout.starts.length, layout.length, part.above + layout.width]
+    const { queries, seen, places } = rowIndices(part, layout, before.length)
+    arrays.queries = { shape: [rows, length], data: queries }
+    arrays.seen = { shape: [rows, keys], data: seen }
+    arrays.places = { shape: [count, 2], data: places }
+    const openSizes: Record<string, (string | null)[]> = {
+      ids: ['tokens'],
+      shown: ['shown'],
+      queries: ['rows', 'length'],
+      seen: ['rows', 'keys'],
+      places: ['tokens', null],
+    }
     for (const kind of attentionKinds(config)) {
       const window = kind === 'sliding' ? config.window : undefined
-      const mask = treeMasks(part, before.length, window)
-      arrays[`past.${kind}`] = { shape: [count, before.length], data: mask.past }
-      arrays[`own.${kind}`] = { shape: [count, count], data: mask.own }
-      openSizes[`past.${kind}`] = ['tokens', 'past']
-      openSizes[`own.${kind}`] = ['tokens', 'tokens']
+      const mask = attentionInputName('mask', kind)
+      arrays[mask] = { shape: [rows, length, keys], data: treeMask(part, layout, window) }
+      openSizes[mask] = ['rows', 'length', 'keys']
       for (const table of ['cos', 'sin'] as const) {
         openSizes[attentionInputName(table, kind)] = [null, 'tokens', null, null]
       }
@@ -78,7 +93,7 @@ export class DecodingSteps {
       const caught: Tensor[] = []
       const attend = attendToPath(config, args, caught)
       const tokens = args.ids!.size
-      const hidden = hiddenStates(this.#parameters, args.ids!, 1, tokens, this.#positions(args), attend)
+      const hidden = hiddenStates(this.#reading, args.ids!, 1, tokens, this.#positions(args), attend)
       return {
         hidden: tf.gather(hidden, args.shown as tf.Tensor1D),
         ...Object.fromEntries(caught.map((tensor, index) => [`kv${index}`, tensor])),
