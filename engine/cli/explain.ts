@@ -1,16 +1,15 @@
 /** @file `flow explain NODE [WORKFLOW]`: why a node runs or is reused, down to the preimage of its key. */
 import { resolve } from 'node:path'
-import { RemoteValues } from '../artifacts/remote-values.ts'
 import { explainDifference } from '../fingerprint/explain-difference.ts'
 import type { KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey, JsonObject, NodeId } from '../identity.ts'
 import { planWorkflow } from '../plan/plan.ts'
-import { prepareRun } from '../plan/prepare.ts'
 import { readRuns } from '../run/journal.ts'
 import { Store } from '../store/store.ts'
 import type { CliCommand } from './command.ts'
 import { exitCode } from './exit-code.ts'
 import { openWorkflow } from './open-workflow.ts'
+import { prepareOpened } from './prepare-opened.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
 import { jsonOption, valueOptions } from './workflow-options.ts'
 
@@ -48,24 +47,13 @@ export const explainCommand: CliCommand = {
     }
     const opened = await openWorkflow(invocation, file)
     if (opened === undefined) return exitCode.invalid
-    const { workflow, catalog, sourceOf } = opened
+    const { workflow } = opened
     const store = await Store.open(flowFolder)
     try {
-      const remotes = new RemoteValues(catalog)
-      const request = {
-        project,
-        workflow,
-        store,
-        remotes,
-        selection: { until: name },
-        refresh: 'none',
-      } as const
-      const { prepared, diagnostics } = await prepareRun({ ...request, checkDestinations: false })
-      if (prepared === undefined) {
-        reportDiagnostics(diagnostics, { json, sourceOf })
-        return exitCode.invalid
-      }
-      const { nodes } = await planWorkflow(request, prepared)
+      const wanted = { selection: { until: name }, refresh: 'none', checkDestinations: false } as const
+      const ready = await prepareOpened(invocation, opened, store, wanted)
+      if (ready === undefined) return exitCode.invalid
+      const { nodes } = await planWorkflow(ready.request, ready.prepared)
       const planned = nodes.find((candidate) => candidate.node === name)
       const node = workflow.nodes.get(name as NodeId)
       if (planned === undefined || node === undefined) throw new Error(`the plan lacks ${name}`)

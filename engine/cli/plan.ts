@@ -1,13 +1,11 @@
 /** @file `flow plan WORKFLOW` */
 import { resolve } from 'node:path'
-import { RemoteValues } from '../artifacts/remote-values.ts'
 import { type Plan, planWorkflow } from '../plan/plan.ts'
-import { prepareRun } from '../plan/prepare.ts'
 import { Store } from '../store/store.ts'
 import type { CliCommand } from './command.ts'
 import { exitCode } from './exit-code.ts'
 import { openWorkflow } from './open-workflow.ts'
-import { reportDiagnostics } from './report-diagnostics.ts'
+import { prepareOpened } from './prepare-opened.ts'
 import { tableText } from './table.ts'
 import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
 
@@ -21,27 +19,15 @@ export const planCommand: CliCommand = {
 
   async run(invocation) {
     const { project, options, positionals } = invocation
-    const json = options.has('json')
     const opened = await openWorkflow(invocation, positionals[0])
     if (opened === undefined) return exitCode.invalid
     const store = await Store.open(resolve(project, '.flow'))
     try {
-      const { workflow, catalog, sourceOf } = opened
-      const request = {
-        project,
-        workflow,
-        store,
-        remotes: new RemoteValues(catalog),
-        selection: selectionOf(options),
-        refresh: refreshOf(options),
-      }
-      const { prepared, diagnostics } = await prepareRun(request)
-      if (prepared === undefined) {
-        reportDiagnostics(diagnostics, { json, sourceOf })
-        return exitCode.invalid
-      }
-      const plan = await planWorkflow(request, prepared)
-      process.stdout.write(json ? `${documentText(plan)}\n` : planText(plan))
+      const wanted = { selection: selectionOf(options), refresh: refreshOf(options) }
+      const ready = await prepareOpened(invocation, opened, store, wanted)
+      if (ready === undefined) return exitCode.invalid
+      const plan = await planWorkflow(ready.request, ready.prepared)
+      process.stdout.write(options.has('json') ? `${documentText(plan)}\n` : planText(plan))
       return exitCode.done
     } finally {
       await store.close()

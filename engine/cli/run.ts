@@ -1,8 +1,6 @@
 /** @file `flow run WORKFLOW` */
 import { resolve } from 'node:path'
-import { RemoteValues } from '../artifacts/remote-values.ts'
 import type { Diagnostic } from '../diagnostic.ts'
-import { prepareRun } from '../plan/prepare.ts'
 import { runWorkflow } from '../run/run-workflow.ts'
 import { defaultJobs } from '../run/slots.ts'
 import { Store } from '../store/store.ts'
@@ -15,6 +13,7 @@ import type { CliCommand, OptionValues } from './command.ts'
 import { exitCode } from './exit-code.ts'
 import { interruption } from './interruption.ts'
 import { openWorkflow } from './open-workflow.ts'
+import { prepareOpened } from './prepare-opened.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
 import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
 
@@ -64,20 +63,10 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
     const store = await Store.open(flowFolder)
     const interrupt = interruption()
     try {
-      const { workflow, catalog, sourceOf } = opened
-      const request = {
-        project,
-        workflow,
-        store,
-        remotes: new RemoteValues(catalog),
-        selection: selectionOf(options),
-        refresh: refreshOf(options),
-      }
-      const { prepared, diagnostics } = await prepareRun(request)
-      if (prepared === undefined) {
-        reportDiagnostics(diagnostics, { json, sourceOf })
-        return exitCode.invalid
-      }
+      const wanted = { selection: selectionOf(options), refresh: refreshOf(options) }
+      const ready = await prepareOpened(invocation, opened, store, wanted)
+      if (ready === undefined) return exitCode.invalid
+      const { catalog } = opened
       const display = openDisplay(options)
       // Told at once, since stopping cleanly may take as long as a checkpoint takes.
       interrupt.onInterrupt(() =>
@@ -85,8 +74,15 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
       )
       try {
         const summary = await runWorkflow(
-          { ...request, ...limits, catalog, flowFolder, signal: interrupt.signal, emit: display.onEvent },
-          prepared,
+          {
+            ...ready.request,
+            ...limits,
+            catalog,
+            flowFolder,
+            signal: interrupt.signal,
+            emit: display.onEvent,
+          },
+          ready.prepared,
         )
         if (summary.interrupted) return exitCode.interrupted
         return summary.ok ? exitCode.done : exitCode.failed

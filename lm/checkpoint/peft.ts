@@ -3,7 +3,7 @@
  * `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`.
  */
 
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { LmFailure } from '../failure.ts'
 import { requireFinite } from './finite.ts'
@@ -15,6 +15,7 @@ import {
   unsupportedAdapter,
 } from './peft-config.ts'
 import { openSafetensors, type TensorData, writeSafetensors } from './safetensors.ts'
+import { writeWhole } from './write-whole.ts'
 
 const CONFIG_FILE = 'adapter_config.json'
 const WEIGHTS_FILE = 'adapter_model.safetensors'
@@ -140,8 +141,6 @@ export function writeAdapter(folder: string, { settings, baseModel, tensors }: W
     join(folder, WEIGHTS_FILE),
     Object.fromEntries([...tensors].map(([name, tensor]) => [inFile(name), tensor])),
   )
-  const file = join(folder, CONFIG_FILE)
-  const temporary = `${file}.${process.pid}.partial`
-  writeFileSync(temporary, adapterConfigText(settings, baseModel))
-  renameSync(temporary, file)
+  const config = Buffer.from(adapterConfigText(settings, baseModel), 'utf8')
+  writeWhole(join(folder, CONFIG_FILE), (append) => append(config))
 }

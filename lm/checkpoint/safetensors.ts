@@ -3,7 +3,7 @@
  * major and without holes. The header is checked in full when a file is opened; tensors are read when asked for.
  */
 
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { LmFailure } from '../failure.ts'
 import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from './half.ts'
 import {
@@ -15,6 +15,7 @@ import {
   type TensorEntry,
   type TensorInfo,
 } from './safetensors-header.ts'
+import { writeWhole } from './write-whole.ts'
 
 export type { TensorInfo } from './safetensors-header.ts'
 
@@ -198,24 +199,15 @@ export function writeSafetensors(
   start.writeBigUInt64LE(BigInt(headerBytes), 0)
   headerText.copy(start, 8)
 
-  const temporary = `${file}.${process.pid}.partial`
-  const descriptor = openSync(temporary, 'w')
-  try {
-    writeAll(descriptor, start)
+  writeWhole(file, (append) => {
+    append(start)
     for (const name of names) {
       const { shape, data } = tensors[name]!
       const values = typeof data === 'function' ? data() : data
       checkLength(name, shape, values)
-      writeAll(descriptor, encode(values, dtype))
+      append(encode(values, dtype))
     }
-    fsyncSync(descriptor)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  } finally {
-    closeSync(descriptor)
-  }
-  renameSync(temporary, file)
+  })
 }
 
 function lengthOf(shape: readonly number[]): number {
@@ -234,10 +226,4 @@ function sortedByKey(record: Readonly<Record<string, string>>): Record<string, s
 function encode(data: Float32Array, dtype: WritableDtype): Uint8Array {
   const values = dtype === 'F32' ? data : dtype === 'F16' ? narrowToFloat16(data) : narrowToBfloat16(data)
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  let done = 0
-  while (done < bytes.length)
-    done += writeSync(descriptor, bytes, done, Math.min(bytes.length - done, 1 << 30))
 }

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { seededRandom } from '../seeded-random.ts'
 import { TestProject } from './test-project.ts'
 
 const workflow = `nodes:
@@ -83,15 +84,4 @@ function runIds(project: TestProject): string[] {
 
 function contents(project: TestProject): Record<string, string> {
   return Object.fromEntries(project.files('out').map((path) => [path, project.read(path)]))
-}
-
-/** Numbers in [0, 1), always the same for a seed (mulberry32). */
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state)
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32
-  }
 }

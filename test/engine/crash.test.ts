@@ -8,17 +8,9 @@ import { cacheKey } from '../../engine/fingerprint/key.ts'
 import type { CacheKey } from '../../engine/identity.ts'
 import type { Store } from '../../engine/store/store.ts'
 import { outputText, preimageOf } from '../fixtures/engine/commit-loop-content.ts'
+import { seededRandom } from '../seeded-random.ts'
 import { bundleFixture, startChild } from './child-process.ts'
 import { openStore, temporaryFolder } from './temporary-store.ts'
-
-/** Numbers in [0, 1) that are the same in every run of the test. */
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 /** Every record that is there is found whole, and holds what its stage wrote. */
 async function expectEveryRecordWhole(store: Store): Promise<Set<CacheKey>> {

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../lm/checkpoint/folder.ts'
 import { readAdapter, writeAdapter } from '../../lm/checkpoint/peft.ts'
 import { openSafetensors, writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
-import type { LmFailure } from '../../lm/failure.ts'
 import { type LoraSettings, plainLora } from '../../lm/model/lora.ts'
+import { failureOf } from './failure-of.ts'
 
 let folder: string
 beforeEach(() => {
@@ -16,16 +16,6 @@ afterEach(() => rmSync(folder, { recursive: true }))
 
 const put = (name: string, value: unknown) => writeFileSync(join(folder, name), JSON.stringify(value))
 const tensor = (...values: number[]) => ({ shape: [values.length], data: Float32Array.from(values) })
-
-function failureOf(action: () => unknown): LmFailure {
-  try {
-    action()
-  } catch (error) {
-    expect((error as Error).name).toBe('LmFailure')
-    return error as LmFailure
-  }
-  throw new Error('nothing failed')
-}
 
 describe('a model folder', () => {
   test('of one file', () => {

@@ -4,23 +4,13 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from '../../lm/checkpoint/half.ts'
 import { openSafetensors, writeSafetensors } from '../../lm/checkpoint/safetensors.ts'
-import { LmFailure } from '../../lm/failure.ts'
+import { failureOf } from './failure-of.ts'
 
 let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'flow-safetensors-'))
 })
 afterEach(() => rmSync(folder, { recursive: true }))
-
-function failureOf(action: () => unknown): LmFailure {
-  try {
-    action()
-  } catch (error) {
-    expect(error).toBeInstanceOf(LmFailure)
-    return error as LmFailure
-  }
-  throw new Error('nothing failed')
-}
 
 /** A file with the given header and data, as other writers may make it. */
 function rawFile(header: unknown, data: Uint8Array = new Uint8Array()): string {

@@ -9,7 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FlowEvent } from '../../engine/events/event.ts'
 import { type FinishedRun, withEvents } from '../cli/test-project.ts'
-import { MainJob, nodes, outputHashes, seededRandom } from './main-job.ts'
+import { seededRandom } from '../seeded-random.ts'
+import { MainJob, nodes, outputHashes } from './main-job.ts'
 
 const kills = 20
 const seed = 20260801

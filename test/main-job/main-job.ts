@@ -173,14 +173,3 @@ export function outputHashes({ events }: FinishedRun): Record<string, string> {
   )
   return Object.fromEntries(hashes.sort(([one], [other]) => (one < other ? -1 : 1)))
 }
-
-/** Numbers in [0, 1), always the same for a seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state)
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32
-  }
-}

@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import tinyTasks from '../../stages/tiny-tasks/index.ts'
 import { isNear, JUDGE_TEMPLATE, judgePrompt, scoreOf } from '../../stages/tiny-tasks/judging.ts'
 import { finalAnswer } from '../../stages/tiny-tasks/replies.ts'
+import { runStage } from './run-stage.ts'
 import { readQuestion } from './tiny-questions.ts'
 
 const PORTS = Object.keys(tinyTasks.outputs) as (keyof typeof tinyTasks.outputs)[]
@@ -23,26 +21,11 @@ const SETTINGS = {
   manual_preferences: 40,
 }
 
-let folder: string
 let data: Record<keyof typeof tinyTasks.outputs, string>
 
-async function generate(name: string, settings = SETTINGS): Promise<typeof data> {
-  const file = (port: string) => join(folder, `${name}-${port}`)
-  await tinyTasks.run({
-    inputs: {},
-    outputs: Object.fromEntries(PORTS.map((port) => [port, file(port)])) as typeof data,
-    params: settings,
-    device: 'cpu',
-    threads: 1,
-    checkpoint: folder,
-    signal: new AbortController().signal,
-    progress() {},
-    log() {},
-    warn() {},
-    atEnd() {},
-  })
-  const texts = await Promise.all(PORTS.map((port) => readFile(file(port), 'utf8')))
-  return Object.fromEntries(PORTS.map((port, i) => [port, texts[i]])) as typeof data
+async function generate(settings = SETTINGS): Promise<typeof data> {
+  const run = await runStage(tinyTasks, {}, settings)
+  return Object.fromEntries(PORTS.map((port) => [port, run.text(port)])) as typeof data
 }
 
 function rowsOf(text: string): Record<string, string>[] {
@@ -53,10 +36,8 @@ function rowsOf(text: string): Record<string, string>[] {
 }
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tiny-tasks-'))
-  data = await generate('data')
+  data = await generate()
 })
-afterAll(() => rm(folder, { recursive: true }))
 
 describe('tiny-tasks', () => {
   // A change here means that the shipped base model and data no longer follow from the generator.
@@ -80,9 +61,9 @@ describe('tiny-tasks', () => {
   })
 
   it('follows its seed, and the size of one set changes no other', async () => {
-    const other = await generate('other', { ...SETTINGS, seed: 1, documents: 10 })
+    const other = await generate({ ...SETTINGS, seed: 1, documents: 10 })
     for (const port of PORTS) expect(other[port]).not.toBe(data[port])
-    const longer = await generate('longer', { ...SETTINGS, documents: 3001, prompts: 201 })
+    const longer = await generate({ ...SETTINGS, documents: 3001, prompts: 201 })
     expect(longer.corpus.startsWith(data.corpus)).toBe(true)
     expect(longer.prompts.startsWith(data.prompts)).toBe(true)
     expect(longer.heldout).toBe(data.heldout)
@@ -90,7 +71,7 @@ describe('tiny-tasks', () => {
 
   it('refuses a document mix that does not add up', async () => {
     const mix = { ...SETTINGS.mix, chat: 0.5 }
-    await expect(generate('bad', { ...SETTINGS, mix })).rejects.toMatchObject({
+    await expect(generate({ ...SETTINGS, mix })).rejects.toMatchObject({
       details: { code: 'document-mix-sum' },
     })
   })

@@ -1,54 +1,34 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createRandom } from '../../lm/random.ts'
 import { writeDocument } from '../../stages/tiny-tasks/documents.ts'
 import tokenizerStage from '../../stages/tokenizer/index.ts'
 import { sampleDocuments } from '../../stages/tokenizer/sample.ts'
+import { runStage, temporaryFile } from './run-stage.ts'
 
-let folder: string
-let documents: string
+const random = createRandom(5)
+const mix = { chat: 0.35, sheet: 0.4, facts: 0.1, plain: 0.15 }
+const documents = Array.from({ length: 3000 }, () => ({ text: writeDocument(random, mix, 0.278) }))
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tokenizer-stage-'))
-  documents = join(folder, 'documents.jsonl')
-  const random = createRandom(5)
-  const mix = { chat: 0.35, sheet: 0.4, facts: 0.1, plain: 0.15 }
-  const lines = Array.from({ length: 3000 }, () =>
-    JSON.stringify({ text: writeDocument(random, mix, 0.278) }),
-  )
-  await writeFile(documents, `${lines.join('\n')}\n`)
-})
-afterAll(() => rm(folder, { recursive: true }))
-
-async function train(name: string): Promise<Record<string, number>> {
-  const output = join(folder, name)
-  await tokenizerStage.run({
-    inputs: { documents },
-    outputs: { tokenizer: output },
-    params: {
+async function train(): Promise<Record<string, number>> {
+  const { outputs } = await runStage(
+    tokenizerStage,
+    { documents: temporaryFile('documents.jsonl', documents) },
+    {
       vocabulary_size: 512,
       minimum_frequency: 2,
       sample_documents: 2000,
       extra_special_tokens: ['<|tool|>'],
       model_max_length: 128,
     },
-    device: 'cpu',
-    threads: 1,
-    checkpoint: folder,
-    signal: new AbortController().signal,
-    progress() {},
-    log() {},
-    warn() {},
-    atEnd() {},
-  })
-  return JSON.parse(await readFile(join(output, 'tokenizer.json'), 'utf8')).model.vocab
+  )
+  return JSON.parse(await readFile(join(outputs.tokenizer!, 'tokenizer.json'), 'utf8')).model.vocab
 }
 
 describe('tokenizer stage', () => {
   it('learns the words that a judge needs whole, and no number of two digits', async () => {
-    const vocabulary = await train('first')
+    const vocabulary = await train()
     expect(Object.keys(vocabulary)).toHaveLength(512)
     expect(vocabulary).toMatchObject({
       '<|endoftext|>': 0,
@@ -60,7 +40,7 @@ describe('tokenizer stage', () => {
       expect(vocabulary).toHaveProperty(word)
     }
     expect(Object.keys(vocabulary).filter((token) => /\d./.test(token))).toEqual([])
-    expect(await train('second')).toEqual(vocabulary)
+    expect(await train()).toEqual(vocabulary)
   })
 })
 
@@ -70,8 +50,10 @@ describe('sampleDocuments', () => {
     [3, 3, [0, 1, 2]],
     [3, 9, [0, 1, 2]],
   ])('of %i documents takes %i, spread evenly', async (total, count, expected) => {
-    const file = join(folder, 'few.jsonl')
-    await writeFile(file, Array.from({ length: total }, (_, i) => `{"text":"${i}"}\n`).join('\n'))
+    const file = temporaryFile(
+      'few.jsonl',
+      Array.from({ length: total }, (_, i) => ({ text: String(i) })),
+    )
     const texts: string[] = []
     for await (const text of sampleDocuments(file, count)) texts.push(text)
     expect(texts.map(Number)).toEqual(expected)

@@ -1,5 +1,5 @@
 /** @file Writes a GGUF file, tensor by tensor. It appears whole or not at all. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { writeWhole } from '../write-whole.ts'
 import {
   defaultAlignment,
   type Field,
@@ -40,35 +40,23 @@ export function writeGguf(
   })
   const header = Buffer.concat(parts)
 
-  const temporary = `${file}.${process.pid}.partial`
-  const descriptor = openSync(temporary, 'w')
-  try {
-    writeAll(descriptor, header, padded(header.length))
+  writeWhole(file, (append) => {
+    const appendPadded = (bytes: Uint8Array) => {
+      append(bytes)
+      append(new Uint8Array(padded(bytes.length) - bytes.length))
+    }
+    appendPadded(header)
     for (const [index, { name, type, values }] of tensors.entries()) {
       const data = values()
-      const { length, sizeBytes } = sizes[index]!
+      const { length } = sizes[index]!
       if (data.length !== length) throw new Error(`tensor ${name} has ${data.length} values, not ${length}`)
-      writeAll(descriptor, quantise(data, type), padded(sizeBytes))
+      appendPadded(quantise(data, type))
     }
-    fsyncSync(descriptor)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  } finally {
-    closeSync(descriptor)
-  }
-  renameSync(temporary, file)
+  })
 }
 
 function padded(sizeBytes: number): number {
   return Math.ceil(sizeBytes / defaultAlignment) * defaultAlignment
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array, paddedBytes: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += writeSync(descriptor, bytes, done, Math.min(bytes.length - done, 1 << 30))
-  }
-  writeSync(descriptor, new Uint8Array(paddedBytes - bytes.length))
 }
 
 function encodeField(field: Field): Buffer[] {

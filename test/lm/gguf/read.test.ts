@@ -12,8 +12,8 @@ import { quantise } from '../../../lm/checkpoint/gguf/quantise.ts'
 import { llama3Factors, ropeFactors } from '../../../lm/checkpoint/gguf/rope-factors.ts'
 import { writeGguf } from '../../../lm/checkpoint/gguf/write-gguf.ts'
 import { narrowToFloat16, widenFloat16 } from '../../../lm/checkpoint/half.ts'
-import { LmFailure } from '../../../lm/failure.ts'
 import { loadTokenizer } from '../../../lm/text/tokenizer.ts'
+import { failureOf } from '../failure-of.ts'
 import { readReference, referencePath } from '../reference.ts'
 
 const llama = referencePath('gguf/llama.gguf')
@@ -37,16 +37,6 @@ function temporaryFile(name: string, bytes: Uint8Array): string {
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   writeFileSync(join(folder, name), bytes)
   return join(folder, name)
-}
-
-function failureOf(action: () => unknown): LmFailure {
-  try {
-    action()
-  } catch (error) {
-    if (error instanceof LmFailure) return error
-    throw error
-  }
-  throw new Error('nothing failed')
 }
 
 describe('blocks', () => {

@@ -14,12 +14,12 @@ import {
 import type { WritableType } from '../../../lm/checkpoint/gguf/quantise.ts'
 import { tokenizerFields } from '../../../lm/checkpoint/gguf/write-tokenizer.ts'
 import { writeSafetensors } from '../../../lm/checkpoint/safetensors.ts'
-import { LmFailure } from '../../../lm/failure.ts'
 import { decoderConfig } from '../../../lm/model/config.ts'
 import { tensorShapes } from '../../../lm/model/layout.ts'
 import { openTextModel } from '../../../lm/model/text-model.ts'
 import { createRandom } from '../../../lm/random.ts'
 import { readTokenizerFiles } from '../../../lm/text/tokenizer-files.ts'
+import { failureOf } from '../failure-of.ts'
 import { referencePath } from '../reference.ts'
 
 function temporaryFolder(): string {
@@ -33,16 +33,6 @@ function exported(folder: string, type: WritableType): string {
   const text = openTextModel(folder)
   exportGguf(file, text, { type, tensor: (name) => text.checkpoint.tensor(text.nameOf(name)) })
   return file
-}
-
-function failureOf(action: () => unknown): LmFailure {
-  try {
-    action()
-  } catch (error) {
-    if (error instanceof LmFailure) return error
-    throw error
-  }
-  throw new Error('nothing failed')
 }
 
 /** A model of random weights with the tokenizer of the reference checkpoints. */

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { LmFailure } from '../../../lm/failure.ts'
 import { cacheFolder, findSnapshot } from '../../../lm/hub/cache.ts'
 import { fetchRepository } from '../../../lm/hub/fetch-repository.ts'
 import {
@@ -14,6 +13,7 @@ import {
   parseReference,
   referencePattern,
 } from '../../../lm/hub/repository.ts'
+import { rejectionOf } from '../failure-of.ts'
 import { commit, HubServer } from './hub-server.ts'
 
 const models = fileURLToPath(new URL('../../fixtures/reference/models', import.meta.url))
@@ -52,15 +52,6 @@ async function fetchFrom({
   return { folder, progress, home }
 }
 
-async function failureOf(fetching: Promise<unknown>): Promise<LmFailure> {
-  const error = await fetching.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof LmFailure)) throw new Error(`no failure: ${error}`)
-  return error
-}
-
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
@@ -93,7 +84,7 @@ describe('fetching', () => {
     const hub = await HubServer.serving('acme/tiny', qwen)
     hub.falseDigest = '../../../../escaped'
     const home = temporaryFolder()
-    expect(await failureOf(fetchFrom({ hub, home }))).toMatchObject({ code: 'hub-unusable' })
+    expect(await rejectionOf(fetchFrom({ hub, home }))).toMatchObject({ code: 'hub-unusable' })
     expect(filesOf(home)).toEqual([])
   })
 
@@ -130,7 +121,7 @@ describe('fetching', () => {
     const hub = await HubServer.serving('acme/tiny', qwen)
     hub.cutAfterBytes = [5000, 0, 0, 0, 0]
     const home = temporaryFolder()
-    const failure = await failureOf(fetchFrom({ hub, home }))
+    const failure = await rejectionOf(fetchFrom({ hub, home }))
     expect(failure.code).toBe('hub-cut')
     expect(failure.message).toMatch(/model\.safetensors stopped at 5000 of \d+ bytes/)
     expect(findSnapshot(cacheFolder({ HF_HOME: home }), parseReference('acme/tiny'), modelSelection)).toBe(
@@ -152,7 +143,7 @@ describe('fetching', () => {
 
     hub.wrongAnswers = 2
     const home = temporaryFolder()
-    const failure = await failureOf(fetchFrom({ hub, home }))
+    const failure = await rejectionOf(fetchFrom({ hub, home }))
     expect(failure.code).toBe('hub-damaged')
     expect(failure.message).toMatch(/^model\.safetensors arrived twice/)
     expect(filesOf(home).filter((file) => file.endsWith('.flow-partial'))).toEqual([])
@@ -175,12 +166,12 @@ describe('refusals', () => {
   it('asks for a token where the hub wants one, and sends the one in HF_TOKEN', async () => {
     const hub = await HubServer.serving('acme/tiny', qwen)
     hub.token = 'hf_secret'
-    const bare = await failureOf(fetchFrom({ hub }))
+    const bare = await rejectionOf(fetchFrom({ hub }))
     expect(bare.code).toBe('hub-refused')
     expect(bare.hint).toContain('HF_TOKEN')
-    const wrong = await failureOf(fetchFrom({ hub, environment: { HF_TOKEN: 'hf_other' } }))
+    const wrong = await rejectionOf(fetchFrom({ hub, environment: { HF_TOKEN: 'hf_other' } }))
     expect(`${wrong.message} ${wrong.hint}`).not.toContain('hf_other')
-    const odd = await failureOf(fetchFrom({ hub, environment: { HF_TOKEN: 'sesame' } }))
+    const odd = await rejectionOf(fetchFrom({ hub, environment: { HF_TOKEN: 'sesame' } }))
     expect(odd.code).toBe('invalid-hub-token')
     expect(`${odd.message} ${odd.hint}`).not.toContain('sesame')
     await fetchFrom({ hub, environment: { HF_TOKEN: 'hf_secret' } })
@@ -188,17 +179,17 @@ describe('refusals', () => {
 
   it('names what is wrong', async () => {
     const hub = await HubServer.serving('acme/tiny', qwen)
-    expect((await failureOf(fetchFrom({ hub, reference: 'acme/other' }))).code).toBe('hub-not-found')
-    const revision = await failureOf(fetchFrom({ hub, reference: 'acme/tiny@v9' }))
+    expect((await rejectionOf(fetchFrom({ hub, reference: 'acme/other' }))).code).toBe('hub-not-found')
+    const revision = await rejectionOf(fetchFrom({ hub, reference: 'acme/tiny@v9' }))
     expect(revision.message).toContain('has no `acme/tiny` at `v9`')
-    expect((await failureOf(fetchFrom({ hub, selection: adapterSelection }))).code).toBe('hub-unusable')
+    expect((await rejectionOf(fetchFrom({ hub, selection: adapterSelection }))).code).toBe('hub-unusable')
     hub.requests.length = 0
-    const offline = await failureOf(fetchFrom({ hub, environment: { HF_HUB_OFFLINE: '1' } }))
+    const offline = await rejectionOf(fetchFrom({ hub, environment: { HF_HUB_OFFLINE: '1' } }))
     expect(offline.code).toBe('hub-offline')
     expect(hub.requests).toEqual([])
     const environment = { HF_ENDPOINT: hub.url }
     await hub.close()
-    const unreachable = await failureOf(fetchFrom({ hub, environment }))
+    const unreachable = await rejectionOf(fetchFrom({ hub, environment }))
     expect(unreachable.code).toBe('hub-unreachable')
     expect(unreachable.message).toMatch(/could not be reached for `acme\/tiny` \(.+\)/)
   })

@@ -1,14 +1,14 @@
 /** @file A training small enough for a test: an adapter of the tiny Qwen2 checkpoint on a dozen short sequences. */
 
 import type { Sequence } from '../../../lm/batches/sequence.ts'
-import { tokenBatch } from '../../../lm/batches/token-batch.ts'
 import { type LoadedAdapter, loadAdapter } from '../../../lm/model/adapter.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
 import { loadModel, type Model } from '../../../lm/model/model.ts'
 import type { Objective } from '../../../lm/training/objective.ts'
-import { supervised, supervisedShares } from '../../../lm/training/objectives/supervised.ts'
+import { supervised } from '../../../lm/training/objectives/supervised.ts'
 import { startingAdapter } from '../../../lm/training/train-adapter.ts'
 import type { TrainerContext, TrainerSettings, TrainingTask } from '../../../lm/training/trainer.ts'
+import { supervisedTask as fineTuning } from '../../../stages/sft/run.ts'
 import { referencePath } from '../reference.ts'
 
 /** The registered backend must be running. */
@@ -40,21 +40,7 @@ export function supervisedTask(
   rows: readonly Sequence[],
   objective: Objective = supervised,
 ): TrainingTask<Sequence> {
-  return {
-    rows,
-    objective,
-    sequencesOf: (row) => [row],
-    separable: true,
-    collate: (part, whole, settings) => {
-      const { arrays, layout } = tokenBatch(part, settings)
-      return {
-        arrays: { ...arrays, ...supervisedShares(arrays, layout, whole) },
-        layout,
-        tokens: part.reduce((sum, { ids }) => sum + ids.length, 0),
-      }
-    },
-    columns: (metrics) => metrics,
-  }
+  return { ...fineTuning(rows), objective }
 }
 
 export const smallSettings: TrainerSettings = {

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Sequence } from '../../../lm/batches/sequence.ts'
-import type { LmFailure } from '../../../lm/failure.ts'
 import type { Model } from '../../../lm/model/model.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { loadTrainerState } from '../../../lm/training/checkpoint.ts'
 import { supervised } from '../../../lm/training/objectives/supervised.ts'
 import { trainAdapter } from '../../../lm/training/train-adapter.ts'
 import type { TrainerContext, TrainerSettings, TrainingTask } from '../../../lm/training/trainer.ts'
+import { rejectionOf } from '../failure-of.ts'
 import { largestDifference } from '../reference.ts'
 import { startOnnxBackend } from '../start-onnx-backend.ts'
 import {
@@ -40,15 +40,6 @@ function train(
   context: TrainerContext = trainerContext(checkpointFolder()),
 ) {
   return trainAdapter(model, trainedAdapter(model), task, { ...smallSettings, ...settings }, context)
-}
-
-async function failureOf(run: Promise<unknown>): Promise<LmFailure> {
-  return run.then(
-    () => {
-      throw new Error('it did not fail')
-    },
-    (error: LmFailure) => error,
-  )
 }
 
 describe('an update', () => {
@@ -123,7 +114,7 @@ describe('the same settings', () => {
 
 describe('a training that trained nothing', () => {
   it('is an error where no update happens', async () => {
-    expect(await failureOf(train({}, supervisedTask([])))).toMatchObject({
+    expect(await rejectionOf(train({}, supervisedTask([])))).toMatchObject({
       code: 'no-optimizer-step',
       message: expect.stringContaining('0 rows'),
     })
@@ -134,21 +125,21 @@ describe('a training that trained nothing', () => {
       const { loss, metrics } = supervised(scores, batch)
       return { loss: tf.mul(loss, 0), metrics }
     })
-    expect(await failureOf(train({}, silent))).toMatchObject({
+    expect(await rejectionOf(train({}, silent))).toMatchObject({
       code: 'no-gradient',
       hint: expect.stringContaining('signal'),
     })
   })
 
   it('is an error where every update lies in the warm-up', async () => {
-    expect(await failureOf(train({ maxSteps: 1, warmup: 1 }))).toMatchObject({
+    expect(await rejectionOf(train({ maxSteps: 1, warmup: 1 }))).toMatchObject({
       code: 'nothing-moved',
       hint: expect.stringContaining('warm-up'),
     })
   })
 
   it('is an error where the rate is too small to move a float32', async () => {
-    expect(await failureOf(train({ learningRate: 1e-30 }))).toMatchObject({ code: 'nothing-moved' })
+    expect(await rejectionOf(train({ learningRate: 1e-30 }))).toMatchObject({ code: 'nothing-moved' })
   })
 })
 
@@ -160,7 +151,7 @@ describe('a loss or a gradient that is no number', () => {
     })
 
   it('ends the training before it spoils the parameters', async () => {
-    const failure = await failureOf(train({}, scaled(Number.POSITIVE_INFINITY)))
+    const failure = await rejectionOf(train({}, scaled(Number.POSITIVE_INFINITY)))
     expect(failure).toMatchObject({ code: 'not-a-number', message: 'the loss is Infinity at step 1' })
   })
 
@@ -171,7 +162,7 @@ describe('a loss or a gradient that is no number', () => {
       return { loss: tf.sqrt(tf.sub(loss, loss)), metrics }
     })
     const checkpoint = checkpointFolder()
-    const failure = await failureOf(train({ maxSteps: 1 }, task, trainerContext(checkpoint)))
+    const failure = await rejectionOf(train({ maxSteps: 1 }, task, trainerContext(checkpoint)))
     expect(failure).toMatchObject({
       code: 'not-a-number',
       message: expect.stringMatching(/^the gradient is/),
@@ -225,7 +216,7 @@ describe('the memory of a training', () => {
     })
     await expect(train({}, undefined, context)).rejects.toThrow()
     expect(tf.memory().numTensors).toBe(before)
-    await failureOf(train({ maxSteps: 1, warmup: 1 }))
+    await rejectionOf(train({ maxSteps: 1, warmup: 1 }))
     expect(tf.memory().numTensors).toBe(before)
   })
 })
