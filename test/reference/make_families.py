@@ -12,7 +12,7 @@ rotary.json           rotary frequencies of configurations as they stand on the 
 import json
 import shutil
 
-from make_models import make_adapter, make_tokenizer, save_adapter
+from make_models import continue_greedily, make_adapter, make_tokenizer, save_adapter
 from reference import ADAPTERS, FIXTURES, MODELS, write_json
 
 import torch
@@ -171,22 +171,11 @@ def gradient_of(model, rows):
     }
 
 
-def greedy(model, prompt):
-    """By full recomputation, without a cache; the margin is that of the closest decision."""
-    ids, margin = list(prompt), float('inf')
-    with torch.no_grad():
-        for _ in range(NEW_TOKENS):
-            top = model(input_ids=torch.tensor([ids])).logits[0, -1].topk(2)
-            margin = min(margin, (top.values[0] - top.values[1]).item())
-            ids.append(top.indices[0].item())
-    return ids[len(prompt):], margin
-
-
 def answers(model, prompts):
     """The first twenty prompts without a decision too close to be a fixture."""
     result = []
     for index, prompt in enumerate(prompts):
-        continuation, margin = greedy(model, prompt)
+        continuation, margin = continue_greedily(model, prompt, NEW_TOKENS)
         if margin < 2e-3:
             continue
         result.append({'prompt': index, 'continuation': continuation, 'smallest_margin': round(margin, 5)})
