@@ -8,7 +8,7 @@ import type { Attend, AttentionInputs } from './attention.ts'
 import type { AttentionKind, DecoderConfig } from './config.ts'
 import { decoderPart } from './decoder-part.ts'
 import { gatedUnit } from './gated-unit.ts'
-import { layerNorms, names, type Projection } from './layout.ts'
+import { layerNorms, names, type Projection, projections } from './layout.ts'
 import { adapt, type DecoderAdapter } from './lora.ts'
 import { rmsNorm } from './rms-norm.ts'
 import { rotate } from './rotary.ts'
@@ -21,6 +21,11 @@ export interface DecoderParameters {
   readonly adapter?: DecoderAdapter
   /** Where no gradient is asked for: other ways to compute the same. @default as the training computes */
   readonly operations?: DecoderOperations
+  /**
+   * Of each layer only what enters it is kept for the gradient (arXiv 1604.06174), where a compiled function takes one.
+   * @default parts of layers are computed anew, where they are large
+   */
+  readonly gradientCheckpointing?: boolean | undefined
 }
 
 export interface DecoderOperations {
@@ -105,16 +110,13 @@ export function hiddenStates(
     return tf.reshape(merged, [batch * length, heads * headSize])
   }
 
-  let x: Tensor = tf.gather(weights[names.embedding]!, ids)
-  if (config.embeddingScale !== 1) x = tf.mul(x, config.embeddingScale)
-  if (noise !== undefined) x = tf.add(x, noise)
-  for (let layer = 0; layer < config.layers; layer++) {
+  const layerOutput = (parameters: DecoderParameters, layer: number, x: Tensor): Tensor => {
     const norms = layerNorms(config, layer)
     const { cos, sin } = positions[config.layerKinds[layer]!]!
     const [queryNorm, keyNorm] = config.queryKeyNorm ? [names.queryNorm(layer), names.keyNorm(layer)] : []
 
-    const part = (...[projections, norms, inputs, compute]: Part) => {
-      const modules = projections.map((projection) => names.module(layer, projection))
+    const part = (...[applied, norms, inputs, compute]: Part) => {
+      const modules = applied.map((projection) => names.module(layer, projection))
       const multiply = (own: DecoderParameters, x: Tensor) => project(own, modules, x)
       return decoderPart(parameters, { modules, norms }, inputs, (own, inputs) =>
         compute(own, inputs, multiply),
@@ -146,18 +148,44 @@ export function hiddenStates(
         return [normalise(own, norms.attentionOutput, output)]
       },
     ) as [Tensor]
-    x = tf.add(x, attended)
+    const middle = tf.add(x, attended)
 
-    const [gate, up] = part(['mlp.gate_proj', 'mlp.up_proj'], [norms.mlp], { x }, (own, { x }, multiply) =>
-      multiply(own, normalise(own, norms.mlp, x!)),
+    const [gate, up] = part(
+      ['mlp.gate_proj', 'mlp.up_proj'],
+      [norms.mlp],
+      { middle },
+      (own, { middle }, multiply) => multiply(own, normalise(own, norms.mlp, middle!)),
     ) as [Tensor, Tensor]
     const [fed] = part(['mlp.down_proj'], [norms.mlpOutput], { gate, up }, (own, { gate, up }, multiply) => {
       const [output] = multiply(own, gatedUnit(config.activation, gate!, up!)) as [Tensor]
       return [normalise(own, norms.mlpOutput, output)]
     }) as [Tensor]
-    x = tf.add(x, fed)
+    return tf.add(middle, fed)
+  }
+
+  let x: Tensor = tf.gather(weights[names.embedding]!, ids)
+  if (config.embeddingScale !== 1) x = tf.mul(x, config.embeddingScale)
+  if (noise !== undefined) x = tf.add(x, noise)
+  for (let layer = 0; layer < config.layers; layer++) {
+    const compute = (own: DecoderParameters, x: Tensor) => layerOutput(own, layer, x)
+    x = parameters.gradientCheckpointing
+      ? checkpointed(parameters, layer, x, compute)
+      : compute(parameters, x)
   }
   return normalise(parameters, names.finalNorm, x)
+}
+
+/** `compute` of a layer as one part: nothing of its inside is kept, however small it is. */
+function checkpointed(
+  parameters: DecoderParameters,
+  layer: number,
+  x: Tensor,
+  compute: (own: DecoderParameters, x: Tensor) => Tensor,
+): Tensor {
+  const modules = projections.map((projection) => names.module(layer, projection))
+  const norms = Object.values(layerNorms(parameters.config, layer))
+  if (parameters.config.queryKeyNorm) norms.push(names.queryNorm(layer), names.keyNorm(layer))
+  return decoderPart(parameters, { modules, norms }, { x }, (own, { x }) => [compute(own, x!)], 0)[0]!
 }
 
 /** Name of the matrix that hidden states are scored with, [vocabularySize, hiddenSize]. */

@@ -12,19 +12,21 @@ interface Operation {
   readonly inputs: TensorMap
 }
 
-/** Numbers in an input: what follows from less is kept, as it takes little memory and time to trace. */
-const leastSize = 65_536
+/** What follows from less takes little memory, and more time to trace anew. */
+const usualLeastSize = 65_536
 
 /**
  * `compute`, of which compiled functions keep nothing but its inputs for the gradient.
  * @param inputs the values that the outputs follow from; what does not follow from the first of them is kept
  * @param weights the other tensors that `compute` reads and that may have gradients
+ * @param leastSize numbers in the largest input below which everything is kept
  * @returns the outputs of `compute`
  */
 export function recomputed(
   inputs: TensorMap,
   weights: TensorMap,
   compute: (inputs: TensorMap, weights: TensorMap) => Tensor[],
+  leastSize = usualLeastSize,
 ): Tensor[] {
   const isLarge = Object.values(inputs).some(({ size }) => size >= leastSize)
   if (!isLarge || !tf.engine().isTapeOn() || !currentOnnxBackend()?.isTracing) return compute(inputs, weights)

@@ -11,6 +11,7 @@ import type { DecoderAdapter } from '../model/lora.ts'
 import type { LoraModule } from '../model/lora-modules.ts'
 import { createRandom } from '../random.ts'
 import type { HostBatch } from '../tensor/host-tensor.ts'
+import { after } from '../tensor/recomputed.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { Place } from './trainer.ts'
 
@@ -57,7 +58,8 @@ export function droppedInputs(
     const row = (which: number) => tf.reshape(tf.slice(rows, [at, which, 0, 0], [1, 1, count, 1]), [count, 1])
     const column = (which: number) =>
       tf.reshape(tf.slice(columns, [at, which, 0, 0], [1, 1, 1, width]), [1, width])
-    const first = modulo(tf.add(tf.mul(row(0), column(0)), row(1)))
+    // Only once x is there: where x is computed anew for a gradient so is this, instead of being kept.
+    const first = modulo(tf.add(tf.mul(after(x, row(0)), column(0)), row(1)))
     const second = modulo(tf.add(tf.square(first), column(1)))
     const hash = modulo(tf.add(tf.square(second), row(2)))
     const kept = tf.cast(tf.greaterEqual(hash, least), 'float32')

@@ -17,6 +17,8 @@ export interface GradientSettings {
   readonly objective: Objective
   /** Divides the vocabulary scores. @default 1 */
   readonly temperature?: number | undefined
+  /** As in `DecoderParameters`. @default false */
+  readonly gradientCheckpointing?: boolean | undefined
 }
 
 export interface Measured {
@@ -58,8 +60,9 @@ export class CompiledGradient {
   }
 
   private outcomeOf(trained: TensorMap, batch: TensorMap) {
-    const { assemble, objective, temperature = 1 } = this.settings
-    return objective(scoreLabels(assemble(trained, batch), batch, temperature), batch)
+    const { assemble, objective, temperature = 1, gradientCheckpointing } = this.settings
+    const parameters = { ...assemble(trained, batch), gradientCheckpointing }
+    return objective(scoreLabels(parameters, batch, temperature), batch)
   }
 
   private compile(): Jitted<TensorMap, TensorMap> {

@@ -65,6 +65,7 @@ export interface TrainerSettings extends OrderSettings {
   readonly isDecayed?: LearnerSettings['isDecayed']
   /** Divides the vocabulary scores. @default 1 */
   readonly temperature?: number
+  readonly gradientCheckpointing?: LearnerSettings['gradientCheckpointing']
   /** Of `task.heldOut`. */
   readonly validation?: ValidationSettings | undefined
 }
@@ -134,11 +135,19 @@ export async function train<Row>(
   if (saved !== undefined) context.log(`resuming after step ${saved.step} of ${total}`)
   const start = saved?.initial ?? initial
   const log: LogRow[] = [...(saved?.log ?? [])]
-  const { optimizer, isDecayed, temperature, validation } = settings
+  const { optimizer, isDecayed, temperature, gradientCheckpointing, validation } = settings
   let best = saved?.best
   let tokensSeen = (log.findLast(({ num_tokens }) => num_tokens !== undefined)?.num_tokens ?? 0) as number
   const learner = new Learner(
-    { assemble, layout, objective: task.objective, temperature, optimizer, isDecayed },
+    {
+      assemble,
+      layout,
+      objective: task.objective,
+      temperature,
+      gradientCheckpointing,
+      optimizer,
+      isDecayed,
+    },
     saved ?? initialState(initial),
   )
   let order: { readonly epoch: number; readonly batches: number[][] } | undefined

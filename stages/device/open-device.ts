@@ -1,6 +1,6 @@
 /** @file The device that a stage computes on, and what its log says of it. */
 import { describeCompilations } from '../../lm/tensor/compilations.ts'
-import { startDevice } from '../../lm/tensor/device.ts'
+import { type Device, startDevice } from '../../lm/tensor/device.ts'
 
 export interface DeviceContext {
   readonly device: string
@@ -11,8 +11,9 @@ export interface DeviceContext {
 }
 
 /** Starts the device. The log tells which it is and why, and at the stage's end what was compiled for it. */
-export async function openDevice(context: DeviceContext): Promise<void> {
+export async function openDevice(context: DeviceContext): Promise<Device> {
   const device = await startDevice(context.device, context.threads)
   context.log(`device ${device.name}: ${device.reason}`)
   context.atEnd?.(describeCompilations)
+  return device
 }

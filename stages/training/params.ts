@@ -47,6 +47,11 @@ export function trainingParams(defaults: TrainingDefaults) {
       default: false,
       description: 'Rows of like length together: less padding',
     }),
+    gradient_checkpointing: Type.Boolean({
+      default: false,
+      description:
+        "Keeps of each layer only what enters it and computes the layer anew for the gradient: less memory, more time. TRL's default is true; here what is cheap to compute is computed anew even without it",
+    }),
     seed: Type.Integer({ default: 0 }),
     ...precisionParams,
     lora: loraParams,

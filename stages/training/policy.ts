@@ -36,6 +36,7 @@ export interface TrainingParams extends PrecisionParams {
   readonly max_length: number
   readonly shuffle: boolean
   readonly group_by_length: boolean
+  readonly gradient_checkpointing: boolean
   readonly seed: number
   readonly lora: LoraParams
 }
@@ -60,8 +61,13 @@ export async function loadPolicy(
   params: TrainingParams,
   context: TrainingContext,
 ): Promise<Policy> {
-  await openDevice(context)
+  const device = await openDevice(context)
   explainPrecision(params, context)
+  if (params.gradient_checkpointing && device.name === 'tensorflow') {
+    context.log(
+      'gradient_checkpointing: the device tensorflow keeps what it computed; nothing is computed anew',
+    )
+  }
   const model = loadModel(inputs.model, params.base_precision)
   if (model.remark !== undefined) context.log(model.remark)
   const given = inputs.adapter === undefined ? undefined : loadAdapter(inputs.adapter, model.config)
@@ -82,6 +88,7 @@ export function trainerSettings(params: TrainingParams, temperature = 1): Traine
     groupByLength: params.group_by_length,
     seed: params.seed,
     temperature,
+    gradientCheckpointing: params.gradient_checkpointing,
     optimizer: {
       beta1: 0.9,
       beta2: 0.999,

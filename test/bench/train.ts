@@ -16,6 +16,7 @@ import type { Work } from './compare/work.ts'
 
 const sizes = {
   rank: 8,
+  sequences: 1,
   length: 256,
   steps: 5,
   'sft-rows': 80,
@@ -28,11 +29,12 @@ const sizes = {
 
 const step: Work = {
   name: 'step',
-  title: 'A step of a LoRA adapter on all projections, one sequence, fp32: forward, backward, Adam',
+  title: 'A step of a LoRA adapter on all projections, fp32: forward, backward, Adam',
   prepare: ({ model, sizes }) => {
     const { vocab_size: vocabulary } = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'))
     const random = createRandom('bench')
-    const ids = Array.from({ length: sizes.length! + 1 }, () => random.integer(0, vocabulary - 1))
+    const sequence = () => Array.from({ length: sizes.length! + 1 }, () => random.integer(0, vocabulary - 1))
+    const ids = Array.from({ length: sizes.sequences! }, sequence)
     return { ids, rank: sizes.rank, steps: sizes.steps, learning_rate: 1e-4 }
   },
   contestants: () => [
@@ -42,6 +44,12 @@ const step: Work = {
       interpreter: 'node',
       program: 'works/step',
       settings: { base_precision: 'int8' },
+    },
+    {
+      name: 'Flow, gradient checkpointing',
+      interpreter: 'node',
+      program: 'works/step',
+      settings: { gradient_checkpointing: true },
     },
     { name: 'PyTorch', interpreter: 'torch', program: 'step.py' },
   ],

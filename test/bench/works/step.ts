@@ -1,4 +1,4 @@
-/** @file One update of a fresh LoRA adapter on a single sequence, every token counted: forward, backward, clipping, AdamW. */
+/** @file One update of a fresh LoRA adapter, every token counted: forward, backward, clipping, AdamW. */
 
 import { freshAdapter } from '../../../lm/model/adapter.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
@@ -13,26 +13,27 @@ import { median, readSettings, report, timed } from './measure.ts'
 interface Settings {
   readonly model: string
   readonly threads: number
-  /** One more than the sequence's length. */
-  readonly ids: readonly number[]
+  /** The sequences, each by one longer than what is computed of it. */
+  readonly ids: readonly (readonly number[])[]
   readonly rank: number
   readonly learning_rate: number
   /** Updates that are timed, after one that is not. */
   readonly steps: number
   readonly base_precision?: BasePrecision
+  readonly gradient_checkpointing?: boolean
 }
 
 export async function main(argv: readonly string[]): Promise<number> {
   const { model: folder, threads, ids, rank, steps, ...rest } = readSettings<Settings>(argv)
-  const { learning_rate: rate, base_precision: base } = rest
+  const { learning_rate: rate, base_precision: base, gradient_checkpointing: gradientCheckpointing } = rest
   await startDevice('cpu', threads)
   const model = loadModel(folder, base)
   const lora = { ...plainLora, r: rank, alpha: 2 * rank, targets: allTargets }
   const { assemble, layout, initial } = adapterCourse(model, freshAdapter(model, lora, 0))
-  const row = { ids, weights: ids.map(() => 1) }
-  const { objective, collate } = supervisedTask([row])
+  const rows = ids.map((ids) => ({ ids, weights: ids.map(() => 1) }))
+  const { objective, collate } = supervisedTask(rows)
   const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1 }
-  const settings = { assemble, layout, objective, optimizer }
+  const settings = { assemble, layout, objective, optimizer, gradientCheckpointing }
 
   /** Loss and time of each update of a learner of its own. */
   const train = (count: number) => {
@@ -40,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const losses: number[] = []
     const seconds = Array.from({ length: count }, () =>
       timed(() => {
-        learner.accumulate(collate([row], [row], { config: model.config, sharing: true }))
+        learner.accumulate(collate(rows, rows, { config: model.config, sharing: true }))
         losses.push(learner.update(rate).loss)
       }),
     )

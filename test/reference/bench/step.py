@@ -42,12 +42,12 @@ def main():
     trained = adapt(model, settings['rank'])
     model.train()
     optimizer = torch.optim.AdamW(trained, lr=settings['learning_rate'], weight_decay=0.0)
-    ids = torch.tensor(settings['ids'])[None]
+    ids = torch.tensor(settings['ids'])
     losses, seconds = [], []
     for _ in range(settings['steps'] + 1):
         start = time.perf_counter()
         logits = model(input_ids=ids[:, :-1]).logits
-        loss = functional.cross_entropy(logits[0], ids[0, 1:])
+        loss = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
