@@ -63,7 +63,11 @@ function load(place: string, name: string): Availability | string | undefined {
     return undefined
   }
   if (!existsSync(join(location, 'lib'))) return `${name} is here without its native library`
+  const environment = tf.env() as { platform: unknown }
+  const { platform } = environment
   try {
+    // It sets the same platform once more, and would warn of that.
+    environment.platform = undefined
     // It registers its backend with tfjs-core's one engine, even where it brings a copy of that of its own.
     require(name)
     const { isUsingGpuDevice: gpu, binding } = tf.findBackend('tensorflow') as tf.KernelBackend & {
@@ -73,6 +77,7 @@ function load(place: string, name: string): Availability | string | undefined {
     const description = `${name} with TensorFlow ${binding.TF_Version}, on ${gpu ? 'a GPU' : 'the CPU'}`
     return { usable: true, description, gpu }
   } catch (error) {
+    environment.platform = platform
     return `${name} does not load: ${String((error as Error).message).split('\n')[0]}`
   }
 }
