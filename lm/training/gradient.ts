@@ -41,7 +41,7 @@ export class CompiledGradient {
 
   /**
    * @param p the parameters under training, [layout.size]
-   * @param accumulated [layout.size]; stays the caller's
+   * @param accumulated [layout.size]; taken over
    * @returns `g`, accumulated + the micro-batch's gradient: a fresh tensor
    */
   run(batch: MicroBatch, p: Tensor, accumulated: Tensor): Measured & { readonly g: Tensor } {
@@ -89,7 +89,7 @@ export class CompiledGradient {
         }
         return results
       },
-      { name: 'gradient' },
+      { name: 'gradient', donate: ['accumulated'] },
     )
   }
 

@@ -54,14 +54,17 @@ export class Learner {
   constructor(settings: LearnerSettings, start: LearnerState) {
     this.settings = settings
     this.gradient = new CompiledGradient(settings)
-    this.optimize = jit((args: AdamWArguments) => adamWUpdate(settings.optimizer, args), { name: 'update' })
+    this.optimize = jit((args: AdamWArguments) => adamWUpdate(settings.optimizer, args), {
+      name: 'update',
+      donate: ['p', 'g', 'm', 'v', 'rate', 'correction1', 'correction2'],
+    })
     // Tensors may hold on to the array that they are made of.
     this.p = tf.tensor1d(start.parameters.slice())
     this.m = tf.tensor1d(start.firstMoment.slice())
     this.v = tf.tensor1d(start.secondMoment.slice())
     this.decayed = tf.tensor1d(settings.layout.indicator(settings.isDecayed ?? (() => true)))
     this.zeros = tf.zeros([settings.layout.size])
-    this.g = this.zeros
+    this.g = tf.clone(this.zeros)
     this.step = start.step
   }
 
@@ -73,7 +76,6 @@ export class Learner {
   /** Adds a micro-batch's gradient to those of the coming update. */
   accumulate(batch: MicroBatch): Measured {
     const { g, loss, metrics } = this.gradient.run(batch, this.p, this.g)
-    if (this.g !== this.zeros) this.g.dispose()
     this.g = g
     this.loss += loss
     this.tokens += batch.tokens
@@ -102,12 +104,11 @@ export class Learner {
     const { p, m, v, g, decayed } = this
     const next = this.optimize({ p, g, m, v, decayed, ...scalars })
     const gradientNorm = next.norm.dataSync()[0]!
-    tf.dispose([p, m, v, next.norm, ...Object.values(scalars)])
-    if (g !== this.zeros) g.dispose()
+    next.norm.dispose()
     this.p = next.p
     this.m = next.m
     this.v = next.v
-    this.g = this.zeros
+    this.g = tf.clone(this.zeros)
     this.step++
     // Such an update has spoilt the parameters: it must neither be saved nor pass for a result.
     if (!Number.isFinite(gradientNorm)) throw notANumber('gradient', gradientNorm, this.step)

@@ -90,14 +90,14 @@ describe.each(['full', 'sliding'] as const)('with %s attention', (kind) => {
       const all = { ...arrays, ...supervisedShares(arrays, layout, sequences) }
       return gradient.run({ arrays: all, layout, tokens: 0 }, p, g).g
     }
-    const zeros = tf.zeros([parameters.size])
+    const zeros = () => tf.zeros([parameters.size])
     const alone = sequences.reduce(
       (g, row) => add([row], { config: model.config, sharing: false }, g),
-      zeros as tf.Tensor,
+      zeros() as tf.Tensor,
     )
     const largest = tf.max(tf.abs(alone)).dataSync()[0]!
     for (const settings of layouts(model.config)) {
-      const difference = tf.max(tf.abs(tf.sub(add(sequences, settings, zeros), alone))).dataSync()[0]!
+      const difference = tf.max(tf.abs(tf.sub(add(sequences, settings, zeros()), alone))).dataSync()[0]!
       expect(difference / largest).toBeLessThan(2e-6)
     }
     gradient.dispose()

@@ -34,10 +34,9 @@ function gradientOf(config: DecoderConfig, count: number, length: number, gradie
     tokens: count * length,
   }
   const p = tf.tensor1d(layout.flatten(weights))
-  const accumulated = tf.zeros([layout.size])
-  const { loss, g } = gradient.run(batch, p, accumulated)
+  const { loss, g } = gradient.run(batch, p, tf.zeros([layout.size]))
   const values = Array.from(g.dataSync())
-  tf.dispose([p, accumulated, g])
+  tf.dispose([p, g])
   gradient.dispose()
   return { loss, values, operators: compilations().at(-1)!.operators }
 }
