@@ -1,5 +1,4 @@
 /** @file The text of `flow --help` and `flow COMMAND --help`. */
-
 import type { CliCommand, OptionSpecs } from './command.ts'
 import { commonOptions } from './command-line.ts'
 

@@ -9,7 +9,6 @@
  * One line an entry, sorted by the bytes of the path; `program` is a file with its owner's exec bit. Paths are relative,
  * with `/`, written as JSON strings. Symbolic links are followed: a folder's value is what a reader of it sees.
  */
-
 import { isUtf8 } from 'node:buffer'
 import { type BigIntStats, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -3,6 +3,8 @@
  * starts ends with it, and it does not outlive the engine.
  */
 import { Worker } from 'node:worker_threads'
+import { sizeText } from '../terminal/quantities.ts'
+import { peakMemoryBytes } from './peak-memory.ts'
 import { ProgressThrottle } from './progress-throttle.ts'
 import { runStage } from './run-stage.ts'
 import { forgetMemoryTuning } from './worker-memory.ts'
@@ -72,10 +74,10 @@ async function run(message: ToWorker & { type: 'run' }): Promise<void> {
       onProgress: (latest) => progress.push(latest),
       onLog: log,
     })
-    log('info', peakMemory())
+    log('info', peak())
     end({ type: 'finished' })
   } catch (error) {
-    log('info', peakMemory())
+    log('info', peak())
     end({ type: 'failed', error: carry(error) })
   }
 }
@@ -84,8 +86,7 @@ function log(level: LogLevel, message: string): void {
   send({ type: 'log', level, message })
 }
 
-/** Of this process, in which the stage ran alone. */
-function peakMemory(): string {
-  const mebibytes = process.resourceUsage().maxRSS / 1024
-  return `peak memory ${mebibytes < 1024 ? `${mebibytes.toFixed(0)} MB` : `${(mebibytes / 1024).toFixed(1)} GB`}`
+/** The stage ran alone in this process. */
+function peak(): string {
+  return `peak memory ${sizeText(peakMemoryBytes())}`
 }

@@ -2,7 +2,6 @@
  * @file A model on the disk: a folder in the Hugging Face layout, `config.json` and weights in one or several
  * safetensors files; or a GGUF file.
  */
-
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LmFailure } from '../failure.ts'

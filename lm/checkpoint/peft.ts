@@ -2,7 +2,6 @@
  * @file LoRA adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`, with tensors named like
  * `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`.
  */
-
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { LmFailure } from '../failure.ts'

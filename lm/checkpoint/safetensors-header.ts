@@ -1,5 +1,4 @@
 /** @file The header of a safetensors file: its length, its JSON, and the place and type of every tensor. */
-
 import { LmFailure } from '../failure.ts'
 import { repeatedKey } from '../repeated-key.ts'
 

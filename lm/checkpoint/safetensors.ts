@@ -2,7 +2,6 @@
  * @file The safetensors format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes, row
  * major and without holes. The header is checked in full when a file is opened; tensors are read when asked for.
  */
-
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { LmFailure } from '../failure.ts'
 import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from './half.ts'

@@ -1,5 +1,4 @@
 /** @file A decoder in memory: loaded from a folder, held as tensors of the running backend. */
-
 import { requireFinite } from '../checkpoint/finite.ts'
 import { currentOnnxBackend } from '../tensor/onnx-backend.ts'
 import { roundRows, spreadOut } from '../tensor/rounded-matrix.ts'

@@ -1,5 +1,4 @@
 /** @file Matrices rounded to whole numbers of 8 or 4 bits with scales. */
-
 import { roundRows } from './rounded-matrix.ts'
 
 export interface QuantisedMatrix {

@@ -1,5 +1,4 @@
 /** @file Chat templates: Jinja as transformers runs it (`trim_blocks`, `lstrip_blocks`, `raise_exception`). */
-
 import { Environment, Interpreter } from '@huggingface/jinja'
 import { LmFailure } from '../failure.ts'
 import type { Message } from './messages.ts'

@@ -5,7 +5,6 @@
  * prompt alone. Tokenising the two apart gives other tokens where they touch. A model without a chat template reads
  * the turns as they are, and an answer ends with the end token.
  */
-
 import { LmFailure } from '../failure.ts'
 import type { MarkedText } from './chat-template.ts'
 import type { Message } from './messages.ts'

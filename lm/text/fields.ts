@@ -1,5 +1,4 @@
 /** @file Checked access to the fields of an unknown JSON object: a reader either returns its type or names the fault. */
-
 import { isRole, type Message, type Prompt } from './messages.ts'
 import { describeJson, type JsonObject } from './read-rows.ts'
 

@@ -3,7 +3,6 @@
  * file holds decides, not its name. A byte order mark, CRLF and blank lines are harmless; anything else that is not a
  * JSON object is a fault of its line.
  */
-
 import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import { LmFailure } from '../failure.ts'

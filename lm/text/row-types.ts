@@ -2,7 +2,6 @@
  * @file The rows that flow between stages, one JSON object a line. A parser checks a row and returns it with the
  * fields of its type; fields that the type does not know stay on the object. Field names are those of the files.
  */
-
 import {
   asInteger,
   asMessages,

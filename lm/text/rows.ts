@@ -1,5 +1,4 @@
 /** @file Whole files of rows: read for use, where the first fault ends it, or checked, where every fault is named. */
-
 import { LmFailure } from '../failure.ts'
 import type { Parsed } from './fields.ts'
 import { type RowFault, readRows } from './read-rows.ts'

@@ -1,5 +1,4 @@
 /** @file The tokenizer of a Hugging Face folder, with its special tokens, chat template and stop tokens. */
-
 import { LmFailure } from '../failure.ts'
 import { ChatTemplate, type MarkedText, type TemplateVariables } from './chat-template.ts'
 import type { Message } from './messages.ts'

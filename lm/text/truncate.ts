@@ -2,7 +2,6 @@
  * @file Truncation of a prompt together with its answer: one sequence, cut at its end. Cutting the two apart would
  * join the head of a prompt to an answer that belongs to its tail.
  */
-
 import type { EncodedCompletion, EncodedConversation } from './conversation.ts'
 
 /** Undefined where nothing of the completion is left. */

@@ -1,5 +1,4 @@
 /** @file What an objective is: from the scores of a micro-batch's labels to a loss and the numbers logged with it. */
-
 import type { TokenBatch } from '../batches/token-batch.ts'
 import type { Tensor, TensorMap } from '../tensor/tf.ts'
 import type { LabelScores } from './token-scores.ts'

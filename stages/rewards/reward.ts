@@ -1,5 +1,4 @@
 /** @file What scores sampled completions. A stage may have several; their weighted sum is learned from. */
-
 import type { Prompt } from '../../lm/text/messages.ts'
 import type { JsonObject } from '../../lm/text/read-rows.ts'
 

@@ -1,5 +1,4 @@
 /** @file A byte-level BPE of a few hundred tokens, written as a Hugging Face folder for tests. */
-
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 

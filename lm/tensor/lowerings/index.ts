@@ -1,5 +1,4 @@
 /** @file The one table of lowerings: tfjs kernel name -> ONNX operators. */
-
 import type { Graph, Value } from '../graph.ts'
 import { activations } from './activations.ts'
 import { elementwise } from './elementwise.ts'

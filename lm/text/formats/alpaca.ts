@@ -1,5 +1,4 @@
 /** @file Alpaca: `instruction`, `input` (often empty), `output`, and optionally `system` and `history`. */
-
 import { fault } from '../fields.ts'
 import { parseInstruction } from '../row-types.ts'
 import type { DatasetFormat } from './format.ts'

@@ -1,5 +1,4 @@
 /** @file The contract of a dataset format: how its rows are recognised and what they mean. */
-
 import type { JsonObject } from '../read-rows.ts'
 import type { Sample } from './sample.ts'
 

@@ -1,5 +1,4 @@
 /** @file Published dataset formats: which one a file has, and its rows as instructions, preferences or rewards. */
-
 import { LmFailure } from '../../failure.ts'
 import { parse } from '../fields.ts'
 import type { Row, RowFault } from '../read-rows.ts'

@@ -1,5 +1,4 @@
 /** @file Chat messages: `messages` of `{role, content}`. */
-
 import type { DatasetFormat } from './format.ts'
 import { mendDialogue, readTurns } from './turns.ts'
 

@@ -1,5 +1,4 @@
 /** @file OpenOrca: `id`, `system_prompt` (may be empty), `question`, `response`. */
-
 import { asString, nonEmptyText, optional } from '../fields.ts'
 import type { Message } from '../messages.ts'
 import type { DatasetFormat } from './format.ts'

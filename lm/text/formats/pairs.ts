@@ -1,5 +1,4 @@
 /** @file Flow's own preference rows: `prompt`, and `chosen` and `rejected` as texts, with scores where there are any. */
-
 import { fault } from '../fields.ts'
 import { promptMessages } from '../messages.ts'
 import { parsePreference } from '../row-types.ts'

@@ -2,7 +2,6 @@
  * @file PKU-SafeRLHF: two responses and two judgements that may disagree, `better_response_id` (helpfulness) and
  * `safer_response_id`; the option `preference` says which one makes the pair.
  */
-
 import { fault, nonEmptyText, text } from '../fields.ts'
 import type { DatasetFormat } from './format.ts'
 

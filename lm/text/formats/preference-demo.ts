@@ -1,5 +1,4 @@
 /** @file Preference demos: `conversations` with one `chosen` and one `rejected` turn of `{from, value}`. */
-
 import { asString, fault, optional } from '../fields.ts'
 import type { Message } from '../messages.ts'
 import type { DatasetFormat } from './format.ts'

@@ -1,5 +1,4 @@
 /** @file What a format's row means, before it is written as instructions, preferences or rewards. */
-
 import type { Message } from '../messages.ts'
 import { compactPrompt } from '../messages.ts'
 import type { PreferenceRow, RewardRow } from '../row-types.ts'

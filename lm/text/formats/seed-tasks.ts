@@ -1,5 +1,4 @@
 /** @file Self-Instruct's seed tasks: an `instruction` with several `instances` of `{input, output}`. */
-
 import { asObject, asString, fault, list, nonEmptyText, optional } from '../fields.ts'
 import { alpacaMessages } from '../messages.ts'
 import type { DatasetFormat } from './format.ts'

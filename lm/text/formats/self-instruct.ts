@@ -2,7 +2,6 @@
  * @file Self-Instruct: `prompt` with `completion`, whose text may open with the space and close with the end marker of
  * the completion interface that it was made for. (Its `instruction`, `input`, `output` rows are alpaca's.)
  */
-
 import { asPrompt, fault, nonEmptyText } from '../fields.ts'
 import { promptMessages } from '../messages.ts'
 import type { DatasetFormat } from './format.ts'

@@ -1,5 +1,4 @@
 /** @file ShareGPT: `conversations` of `{from, value}`; may start with gpt and need not alternate. */
-
 import { asString, optional } from '../fields.ts'
 import type { Message } from '../messages.ts'
 import type { DatasetFormat } from './format.ts'

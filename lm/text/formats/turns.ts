@@ -1,5 +1,4 @@
 /** @file Turns of published dialogues, brought into the shape that chat templates expect. */
-
 import { asObject, asString, fault, readList } from '../fields.ts'
 import type { Message, Role } from '../messages.ts'
 

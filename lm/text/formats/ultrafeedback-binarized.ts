@@ -2,7 +2,6 @@
  * @file UltraFeedback, binarized: `chosen` and `rejected` are message lists that include the user's turns, with
  * `score_chosen` and `score_rejected`. Pairs of message lists without scores or `prompt` are read too.
  */
-
 import { asNumber, fault, optional } from '../fields.ts'
 import type { DatasetFormat } from './format.ts'
 import { readTurns } from './turns.ts'

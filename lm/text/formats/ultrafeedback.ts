@@ -1,5 +1,4 @@
 /** @file UltraFeedback as published: an `instruction` and several `completions` with an `overall_score` each. */
-
 import { asNumber, asObject, asString, fault, list, nonEmptyText, optional } from '../fields.ts'
 import type { DatasetFormat } from './format.ts'
 

@@ -1,5 +1,4 @@
 /** @file Asks the policy as it is now, scores what it says and compares it: one generation batch. */
-
 import type { Sequence } from '../../../lm/batches/sequence.ts'
 import type { Tokenizer } from '../../../lm/text/tokenizer.ts'
 import {

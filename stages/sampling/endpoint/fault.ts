@@ -1,5 +1,4 @@
 /** @file What went wrong with a request: to be tried again, or the end of it. */
-
 import { StageFailure, type StageFailureDetails } from 'flow/stage'
 import { APIConnectionError, APIError, APIUserAbortError } from 'openai'
 import type { EndpointParams } from './params.ts'

@@ -1,5 +1,6 @@
 /** @file What the programs of Flow's side of a comparison have in common: settings read, an outcome written. */
 import { readFileSync } from 'node:fs'
+import { peakMemoryBytes } from '../../../engine/stage/peak-memory.ts'
 import type { Outcome } from '../compare/work.ts'
 
 export function readSettings<Settings>(argv: readonly string[]): Settings {
@@ -14,16 +15,6 @@ export function report({ figures, ...rest }: Outcome): number {
 }
 
 export const peakMemory = 'peak memory, GB'
-
-/** Linux counts what a process inherited in getrusage, and not in VmHWM. */
-function peakMemoryBytes(): number {
-  try {
-    const status = readFileSync('/proc/self/status', 'utf8')
-    return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024
-  } catch {
-    return process.resourceUsage().maxRSS * 1024
-  }
-}
 
 /** Seconds that `run` takes. */
 export function timed(run: () => void): number {

@@ -1,5 +1,4 @@
 /** @file One update of a fresh LoRA adapter, every token counted: forward, backward, clipping, AdamW. */
-
 import { freshAdapter } from '../../../lm/model/adapter.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
 import { allTargets } from '../../../lm/model/lora-modules.ts'

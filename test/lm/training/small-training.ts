@@ -1,5 +1,4 @@
 /** @file A training small enough for a test: an adapter of the tiny Qwen2 checkpoint on a dozen short sequences. */
-
 import type { Sequence } from '../../../lm/batches/sequence.ts'
 import { type LoadedAdapter, loadAdapter } from '../../../lm/model/adapter.ts'
 import { plainLora } from '../../../lm/model/lora.ts'
