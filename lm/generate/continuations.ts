@@ -1,16 +1,13 @@
 /**
- * @file How probable given continuations of a prompt are: one forward pass over the prompt and whatever several
- * continuations share, from which the next tokens are read. Nothing is sampled.
+ * @file How probable given continuations of a prompt are. Prompts and what their continuations begin with are read as a
+ * tree, so that whatever several of them share is computed once. Nothing is sampled.
  */
 
-import { bucketLength } from '../batches/buckets.ts'
-import { causalArrays } from '../batches/causal-arrays.ts'
-import { vocabularyScores } from '../batches/vocabulary-scores.ts'
 import { LmFailure } from '../failure.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
-import { type HostBatch, upload } from '../tensor/host-tensor.ts'
-import { type Jitted, jit } from '../tensor/jit.ts'
-import { type TensorMap, tf } from '../tensor/tf.ts'
+import { tf } from '../tensor/tf.ts'
+import { inOrder, readCommon, readPrompts, readTogether } from './prefill.ts'
+import { DecodingSteps } from './steps.ts'
 
 export interface ContinuationRequest {
   /** Token ids; not empty. */
@@ -24,16 +21,16 @@ export interface ContinuationHooks {
   progress?(done: number, total: number): void
 }
 
-/** A forward pass: the tokens, and the continuations' prefixes whose next tokens it shows. */
-interface Row {
+/** A beginning of continuations that shows how they may go on. */
+interface Prefix {
   readonly request: number
-  readonly ids: readonly number[]
-  /** At each position, the tokens after the prompt up to there. */
-  readonly prefixes: readonly { readonly position: number; readonly tokens: readonly number[] }[]
+  /** After the prompt. */
+  readonly tokens: readonly number[]
 }
 
 /**
  * log p of each continuation after its prompt, at temperature 1, in the continuations' order.
+ * @param batchSize prefixes whose next tokens are scored together
  * @throws LmFailure `prompt-too-long`
  */
 export async function continuationLogps(
@@ -42,29 +39,43 @@ export async function continuationLogps(
   batchSize: number,
   hooks: ContinuationHooks = {},
 ): Promise<number[][]> {
-  const rows = requests.flatMap(rowsOf)
-  const { maxPositions } = parameters.config
-  for (const { ids, request } of rows) {
-    if (ids.length <= maxPositions) continue
+  const { config } = parameters
+  const { maxPositions, hiddenSize } = config
+  const prefixes = requests.flatMap(prefixesOf)
+  const texts = prefixes.map(({ request, tokens }) => [...requests[request]!.prompt, ...tokens])
+  texts.forEach((ids, index) => {
+    if (ids.length <= maxPositions) return
     throw new LmFailure({
       code: 'prompt-too-long',
-      message: `prompt ${request + 1} has ${ids.length} tokens; the model has ${maxPositions} positions`,
+      message: `prompt ${prefixes[index]!.request + 1} has ${ids.length} tokens; the model has ${maxPositions} positions`,
       hint: 'shorten the prompt',
     })
-  }
+  })
+  if (texts.length === 0) return requests.map(() => [])
   /** By request: log p of a token after a prefix. */
   const logps = requests.map(() => new Map<string, number>())
-  const order = rows.map((_, index) => index).sort((a, b) => rows[a]!.ids.length - rows[b]!.ids.length)
-  const compiled = new Map<number, Jitted<TensorMap, TensorMap>>()
+  const steps = new DecodingSteps(parameters, 'fp32')
+  const pause = async () => {
+    await new Promise((resolve) => setImmediate(resolve))
+    hooks.signal?.throwIfAborted()
+  }
   try {
-    for (let start = 0; start < order.length; start += batchSize) {
-      scoreBatch(order.slice(start, start + batchSize).map((index) => rows[index]!))
-      hooks.progress?.(Math.min(start + batchSize, order.length), order.length)
-      await new Promise((resolve) => setImmediate(resolve))
-      hooks.signal?.throwIfAborted()
+    const common = await readCommon(steps, config, texts, pause)
+    const offset = common?.length ?? 0
+    const waiting = inOrder(texts)
+    while (waiting.length > 0) {
+      const chosen = waiting.splice(0, readTogether(waiting, texts, batchSize, offset))
+      const suffixes = chosen.map((index) => texts[index]!.slice(offset))
+      const { hidden } = await readPrompts(steps, config, suffixes, common, pause)
+      score(
+        chosen.map((index) => prefixes[index]!),
+        hidden,
+      )
+      hooks.progress?.(texts.length - waiting.length, texts.length)
+      await pause()
     }
   } finally {
-    for (const run of compiled.values()) run.dispose()
+    steps.dispose()
   }
   return requests.map(({ continuations }, request) =>
     continuations.map((tokens) =>
@@ -72,56 +83,19 @@ export async function continuationLogps(
     ),
   )
 
-  function scoreBatch(batch: readonly Row[]): void {
-    const length = bucketLength(Math.max(...batch.map(({ ids }) => ids.length)))
-    const slots = batch.flatMap(({ prefixes, request }, row) =>
-      prefixes.map(({ position, tokens }) => ({ request, tokens, at: row * length + position })),
-    )
-    const nextTokens = [
-      ...new Set(slots.flatMap(({ request, tokens }) => nextOf(requests[request]!, tokens))),
-    ]
-    const columns = new Map(nextTokens.map((token, column) => [token, column]))
-    const arrays: HostBatch = {
-      ids: { shape: [batch.length, length], data: new Int32Array(batch.length * length) },
-      rows: integers(slots.map(({ at }) => at)),
-      tokens: integers(nextTokens),
-      ...causalArrays(parameters.config, length),
-    }
-    batch.forEach(({ ids }, row) => {
-      arrays.ids!.data.set(ids, row * length)
-    })
-    const run =
-      compiled.get(batch.length) ??
-      jit(
-        (tensors: TensorMap) => ({
-          // [slots, tokens]
-          logps: tf.gather(
-            tf.logSoftmax(vocabularyScores(parameters, tensors)),
-            tensors.tokens as tf.Tensor1D,
-            1,
-          ),
-        }),
-        { name: 'choices' },
-      )
-    compiled.set(batch.length, run)
-    const tensors = upload(arrays)
-    const results = run(tensors)
-    const values = results.logps!.dataSync() as Float32Array
-    const width = arrays.tokens!.shape[0]!
-    slots.forEach(({ request, tokens }, slot) => {
-      for (const token of nextOf(requests[request]!, tokens)) {
-        logps[request]!.set([...tokens, token].join(), values[slot * width + columns.get(token)!]!)
+  /** @param hidden [chosen.length, hiddenSize] */
+  function score(chosen: readonly Prefix[], hidden: Float32Array): void {
+    const following = chosen.map(({ request, tokens }) => nextOf(requests[request]!, tokens))
+    const candidates = [...new Set(following.flat())]
+    const columns = new Map(candidates.map((token, column) => [token, column]))
+    const values = steps.logps(tf.tensor2d(hidden, [chosen.length, hiddenSize]), candidates)
+    chosen.forEach(({ request, tokens }, row) => {
+      for (const token of following[row]!) {
+        const value = values[row * candidates.length + columns.get(token)!]!
+        logps[request]!.set([...tokens, token].join(), value)
       }
     })
-    tf.dispose([...Object.values(tensors), results.logps!])
   }
-}
-
-/** Padded to a multiple of eight: few shapes are compiled. */
-function integers(values: readonly number[]) {
-  const data = new Int32Array(Math.ceil(values.length / 8) * 8)
-  data.set(values)
-  return { shape: [data.length], data }
 }
 
 /** The tokens that the continuations put after a prefix of theirs. */
@@ -132,19 +106,16 @@ function nextOf({ continuations }: ContinuationRequest, prefix: readonly number[
   return [...new Set(following.map((tokens) => tokens[prefix.length]!))]
 }
 
-/** One row for each prefix that no other prefix goes on from; it shows the shorter ones too. */
-function rowsOf({ prompt, continuations }: ContinuationRequest, request: number): Row[] {
-  const inner = continuations.map((tokens) => tokens.slice(0, -1)).sort((a, b) => b.length - a.length)
-  const paths: number[][] = []
-  for (const path of inner) if (!paths.some((longer) => startsWith(longer, path))) paths.push(path)
-  return paths.map((path) => ({
-    request,
-    ids: [...prompt, ...path],
-    prefixes: Array.from({ length: path.length + 1 }, (_, length) => ({
-      position: prompt.length - 1 + length,
-      tokens: path.slice(0, length),
-    })),
-  }))
+/** What stands before some token of a continuation, each once. */
+function prefixesOf({ continuations }: ContinuationRequest, request: number): Prefix[] {
+  const distinct = new Map<string, Prefix>()
+  for (const tokens of continuations) {
+    for (let length = 0; length < tokens.length; length++) {
+      const prefix = tokens.slice(0, length)
+      distinct.set(prefix.join(), { request, tokens: prefix })
+    }
+  }
+  return [...distinct.values()]
 }
 
 function startsWith(tokens: readonly number[], prefix: readonly number[]): boolean {

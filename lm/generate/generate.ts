@@ -4,15 +4,12 @@
  */
 
 import { LmFailure } from '../failure.ts'
-import type { DecoderConfig } from '../model/config.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { createRandom, type SeededRandom } from '../random.ts'
 import { type Tensor, tf } from '../tensor/tf.ts'
 import { KeyValueCache } from './cache.ts'
-import { joined, type KeyValues } from './key-values.ts'
 import type { DecodePrecision } from './operations.ts'
-import { readPrompts } from './prefill.ts'
-import { commonLength, comparePrompts } from './prefix-tree.ts'
+import { inOrder, readCommon, readPrompts, readTogether } from './prefill.ts'
 import { type Picked, pick, type Sampling } from './sampling.ts'
 import { DecodingSteps } from './steps.ts'
 
@@ -79,7 +76,6 @@ export class Generator {
     if (prompts.length === 0) return []
     const answers = prompts.map(() => ({ ids: [] as number[], logps: [] as number[], finished: false }))
     const stops = new Set(settings.stopIds)
-    const sizes = prompts.map((prompt) => prompt.length)
     const startMs = performance.now()
     let decoded = 0
     let closed = 0
@@ -88,11 +84,7 @@ export class Generator {
       hooks.signal?.throwIfAborted()
     }
 
-    const beginning = commonLength(prompts, Math.min(...sizes) - 1)
-    const common =
-      beginning < worthSharing || prompts.length === 1
-        ? undefined
-        : await readCommon(steps, config, prompts[0]!.slice(0, beginning), pause)
+    const common = await readCommon(steps, config, prompts, pause)
     const offset = common?.length ?? 0
     // Prompts that begin alike are read together.
     const waiting = inOrder(prompts)
@@ -104,7 +96,7 @@ export class Generator {
         waiting.length > 0 &&
         (rows.length === 0 || free >= Math.min(waiting.length, settings.batchSize / 4))
       ) {
-        const admitted = waiting.splice(0, admission(waiting, prompts, free))
+        const admitted = waiting.splice(0, readTogether(waiting, prompts, free, offset))
         const suffixes = admitted.map((index) => prompts[index]!.slice(offset))
         const read = await readPrompts(steps, config, suffixes, common, pause)
         const begun = admitted.map((index) => ({
@@ -177,45 +169,6 @@ export class Generator {
 interface Row {
   readonly index: number
   readonly random: SeededRandom
-}
-
-/** A shorter beginning in common is rather copied into each row. */
-const worthSharing = 16
-
-/** Tokens of prompts read before their keys and values move into the cache. */
-const tokensAtOnce = 4096
-
-/** The prompts, those that begin alike side by side. */
-function inOrder(prompts: readonly (readonly number[])[]): number[] {
-  return prompts.map((_, index) => index).sort((a, b) => comparePrompts(prompts[a]!, prompts[b]!) || a - b)
-}
-
-/** How many of the waiting prompts are read next: as many as there are free rows, equal prompts together if they fit. */
-function admission(
-  waiting: readonly number[],
-  prompts: readonly (readonly number[])[],
-  free: number,
-): number {
-  let [count, tokens] = [0, 0]
-  while (count < Math.min(free, waiting.length)) {
-    tokens += prompts[waiting[count]!]!.length
-    if (count > 0 && tokens > tokensAtOnce) break
-    count++
-  }
-  let whole = count
-  const same = (a: number, b: number) => comparePrompts(prompts[waiting[a]!]!, prompts[waiting[b]!]!) === 0
-  while (whole > 0 && whole < waiting.length && same(whole - 1, whole)) whole--
-  return whole || count
-}
-
-async function readCommon(
-  steps: DecodingSteps,
-  config: DecoderConfig,
-  ids: readonly number[],
-  pause: () => Promise<void>,
-): Promise<KeyValues> {
-  const { runs } = await readPrompts(steps, config, [ids], undefined, pause)
-  return joined(runs[0]!, config)
 }
 
 /** Answers of a policy that is asked once; see `Generator`. */

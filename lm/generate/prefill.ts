@@ -4,11 +4,59 @@
  */
 import type { DecoderConfig } from '../model/config.ts'
 import { joined, type KeyValues, type Run } from './key-values.ts'
-import { pathTo, prefixTree } from './prefix-tree.ts'
+import { commonLength, comparePrompts, pathTo, prefixTree, sharedLength } from './prefix-tree.ts'
 import type { DecodingSteps } from './steps.ts'
 
 /** Tokens a call: enough to keep the processor busy, few enough that scores among all of them stay small. */
 const tokensPerCall = 512
+
+/** A shorter beginning in common is rather copied into each row. */
+const worthSharing = 16
+
+/** Tokens that are read before what they came to is put away. */
+const tokensTogether = 4096
+
+/** The prompts, those that begin alike side by side. */
+export function inOrder(prompts: readonly (readonly number[])[]): number[] {
+  return prompts.map((_, index) => index).sort((a, b) => comparePrompts(prompts[a]!, prompts[b]!) || a - b)
+}
+
+/**
+ * How many of the waiting prompts are read next: `most`, unless they are long; equal prompts together if they fit.
+ * @param waiting in order
+ * @param offset tokens that all prompts begin with, which have been read
+ */
+export function readTogether(
+  waiting: readonly number[],
+  prompts: readonly (readonly number[])[],
+  most: number,
+  offset: number,
+): number {
+  const prompt = (place: number) => prompts[waiting[place]!]!
+  let [count, tokens] = [0, 0]
+  while (count < Math.min(most, waiting.length)) {
+    tokens += prompt(count).length - (count === 0 ? offset : sharedLength(prompt(count - 1), prompt(count)))
+    if (count > 0 && tokens > tokensTogether) break
+    count++
+  }
+  let whole = count
+  const same = (a: number, b: number) => comparePrompts(prompt(a), prompt(b)) === 0
+  while (whole > 0 && whole < waiting.length && same(whole - 1, whole)) whole--
+  return whole || count
+}
+
+/** What all prompts begin with, at least one token of each left out; undefined where that is not worth sharing. */
+export async function readCommon(
+  steps: DecodingSteps,
+  config: DecoderConfig,
+  prompts: readonly (readonly number[])[],
+  pause: () => Promise<void>,
+): Promise<KeyValues | undefined> {
+  const length = commonLength(prompts, Math.min(...prompts.map((prompt) => prompt.length)) - 1)
+  if (length < worthSharing || prompts.length === 1) return undefined
+  const { runs } = await readPrompts(steps, config, [prompts[0]!.slice(0, length)], undefined, pause)
+  return joined(runs[0]!, config)
+}
 
 export interface ReadPrompts {
   /** By prompt: where its tokens' keys and values are. */

@@ -50,7 +50,8 @@ export function commonLength(prompts: readonly (readonly number[])[], most: numb
   return prompts.reduce((shared, prompt) => Math.min(shared, sharedLength(prompts[0]!, prompt)), most)
 }
 
-function sharedLength(a: readonly number[], b: readonly number[]): number {
+/** How many tokens both begin with. */
+export function sharedLength(a: readonly number[], b: readonly number[]): number {
   const most = Math.min(a.length, b.length)
   let length = 0
   while (length < most && a[length] === b[length]) length++

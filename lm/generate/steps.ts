@@ -15,7 +15,7 @@ import { attendToCache, attendToPath } from './attend.ts'
 import type { KeyValueCache } from './cache.ts'
 import { emptyPast, type KeyValues } from './key-values.ts'
 import { type DecodePrecision, decodingOperations } from './operations.ts'
-import { rowIndices, type TreePart, treeRows } from './tree-rows.ts'
+import { oneRow, rowIndices, type TreePart, treeRows } from './tree-rows.ts'
 import { sharedMask, treeMask } from './visibility.ts'
 
 type Step = Jitted<TensorMap, TensorMap>
@@ -63,7 +63,8 @@ export class DecodingSteps {
       shown: integers(shown),
       ...this.#rotations(part.positions, (half) => [1, count, 1, half]),
     }
-    const layout = treeRows(part)
+    // Where each shape is compiled, rows of unlike sizes would cost more than they save.
+    const layout = this.#reading.operations === undefined ? oneRow(part) : treeRows(part)
     const [rows, length, keys] = [layout.starts.length, layout.length, part.above + layout.width]
     const { queries, seen, places } = rowIndices(part, layout, before.length)
     arrays.queries = { shape: [rows, length], data: queries }
@@ -189,6 +190,22 @@ export class DecodingSteps {
     return values
   }
 
+  /**
+   * log p of each of `tokens` after each row, under softmax(scores), [rows, tokens]. Disposes `hidden`. The scores are
+   * those of weights that are read as they are.
+   */
+  logps(hidden: Tensor, tokens: readonly number[]): Float32Array {
+    const openSizes = { hidden: ['rows', null], tokens: ['tokens'] }
+    const run = this.#compile('logps', { openSizes }, ({ hidden, tokens }) => {
+      const all = tf.logSoftmax(logits(this.#reading, hidden!))
+      return { logps: tf.gather(all, tokens as tf.Tensor1D, 1) } as TensorMap
+    })
+    const { logps } = this.#call(run, { tokens: integers(tokens) }, { hidden })
+    const values = numbers(logps!)
+    logps!.dispose()
+    return values
+  }
+
   /** Graphs compiled so far. */
   get traces(): number {
     return this.#traces
@@ -231,8 +248,9 @@ export class DecodingSteps {
     )
   }
 
-  #call(run: Step, arrays: HostBatch): TensorMap {
-    const inputs = upload(arrays)
+  /** Disposes `tensors`. */
+  #call(run: Step, arrays: HostBatch, tensors: TensorMap = {}): TensorMap {
+    const inputs = { ...upload(arrays), ...tensors }
     const results = run(inputs)
     tf.dispose(inputs)
     return results

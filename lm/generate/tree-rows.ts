@@ -54,6 +54,11 @@ export function treeRows({ ids, parents, above }: TreePart): TreeRows {
   return best
 }
 
+/** All tokens in one row. */
+export function oneRow({ ids }: TreePart): TreeRows {
+  return { starts: [0], before: [0], length: ids.length, width: ids.length }
+}
+
 /** Of each token how many lie before it on its path in the part. */
 function depthsWithin(parents: readonly number[]): Int32Array {
   const depths = new Int32Array(parents.length)

@@ -1,6 +1,7 @@
 /** @file Probabilities of verdicts against those of transformers. */
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { continuationLogps, sharesOf } from '../../lm/generate/continuations.ts'
+import { DecodingSteps } from '../../lm/generate/steps.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
 import { loadTokenizer } from '../../lm/text/tokenizer.ts'
 import { writerOf } from '../../stages/sampling/local-writer.ts'
@@ -58,6 +59,25 @@ describe('continuations', () => {
       expect(Math.abs(together![index]! - alone)).toBeLessThan(1e-5)
     }
     expect(together![1]).toBeLessThan(together![0]!)
+  })
+
+  it('are computed once where several begin alike, prompts and continuations', async () => {
+    const rubric = Array.from({ length: 30 }, (_, position) => 60 + position)
+    const continuations = [[70], [71], [72, 70], [72, 71], [72, 71, 73]]
+    const requests = Array.from({ length: 9 }, (_, request) => ({
+      prompt: [...rubric, 100 + (request % 3), ...Array.from({ length: 20 }, (_, at) => 60 + request + at)],
+      continuations,
+    }))
+    const prefill = vi.spyOn(DecodingSteps.prototype, 'prefill')
+    const together = await continuationLogps(parameters, requests, 64)
+    const read = prefill.mock.calls.reduce((sum, [{ ids }]) => sum + ids.length, 0)
+    prefill.mockRestore()
+    // The rubric; three tokens; the rest of each prompt; of the continuations `72` and `72, 71`.
+    expect(read).toBe(30 + 3 + 9 * 20 + 9 * 2)
+    for (const [index, request] of requests.entries()) {
+      const [alone] = await continuationLogps(parameters, [request], 2)
+      expect(largestDifference(together[index]!, alone!)).toBeLessThan(1e-5)
+    }
   })
 
   it('longer than the model are refused', async () => {
