@@ -1,5 +1,5 @@
 /** @file From a token batch to the log-probabilities of its labels. */
-import { chosenStates } from '../batches/vocabulary-scores.ts'
+import { chosenStates } from '../batches/chosen-states.ts'
 import { type DecoderParameters, outputMatrix } from '../model/decoder.ts'
 import type { TensorMap } from '../tensor/tf.ts'
 import { type LabelScores, labelScores } from './token-scores.ts'

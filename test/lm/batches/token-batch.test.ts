@@ -1,6 +1,5 @@
 /** @file What a compiled step sees of token sequences: labels only where a token counts, padding never. */
 import { describe, expect, it } from 'vitest'
-import { bucketLength } from '../../../lm/batches/buckets.ts'
 import type { Sequence } from '../../../lm/batches/sequence.ts'
 import { membership, tokenBatch } from '../../../lm/batches/token-batch.ts'
 import { supervisedShares } from '../../../lm/training/objectives/supervised.ts'
@@ -96,10 +95,4 @@ it('shares the loss among the counted tokens of the whole accumulated batch, by 
   expect(Array.from(shares!.data.slice(0, 2))).toEqual([1 / 7, 1 / 7].map(Math.fround))
   expect(Array.from(counts!.data.slice(0, 2))).toEqual([0.25, 0.25])
   expect(Array.from(shares!.data.slice(2)).every((share) => share === 0)).toBe(true)
-})
-
-it('pads to few different lengths', () => {
-  expect([1, 8, 9, 64, 65, 128, 129, 512, 513].map(bucketLength)).toEqual([
-    8, 8, 16, 64, 80, 128, 160, 512, 640,
-  ])
 })

@@ -1,18 +1,13 @@
-/** @file From a batch of rows to the scores of what follows at chosen positions. */
+/** @file From a batch of rows to the hidden states at chosen positions. */
 import { attentionInputs, maskedAttention } from '../model/attention.ts'
-import { type DecoderParameters, hiddenStates, logits } from '../model/decoder.ts'
+import { type DecoderParameters, hiddenStates } from '../model/decoder.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 
 /**
- * Scores of what follows at the chosen positions, [slots, vocabulary].
+ * Hidden states at the chosen positions, [slots, hiddenSize].
  * @param batch `ids` [rows, length], `rows` [slots] (places among them), the arrays of `attentionArrays`, and, if the
  * embeddings are to be noisy, `noise` [rows * length, hiddenSize]
  */
-export function vocabularyScores(parameters: DecoderParameters, batch: TensorMap): Tensor {
-  return logits(parameters, chosenStates(parameters, batch))
-}
-
-/** Hidden states at the chosen positions, [slots, hiddenSize]. */
 export function chosenStates(parameters: DecoderParameters, batch: TensorMap): Tensor {
   const [rows, length] = batch.ids!.shape as [number, number]
   const ids = tf.reshape(batch.ids!, [rows * length])
