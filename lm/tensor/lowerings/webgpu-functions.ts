@@ -2,44 +2,9 @@
  * @file Functions of one value that WGSL computes too roughly or not at all. Its `log` is exact to 2^-21 near 1, its
  * `sin` and `cos` to 2^-11, its `exp` cancels in e^x - 1; none of it says anything of NaN and infinities.
  */
-import type { Graph, Value } from '../graph.ts'
-import { cast } from './cast.ts'
-import type { Lowering, Lowerings } from './lowering.ts'
-
-/** Arithmetic over float32 values of one shape. */
-class Calculation {
-  readonly #graph: Graph
-  readonly #shape: readonly number[]
-
-  constructor(graph: Graph, shape: readonly number[]) {
-    this.#graph = graph
-    this.#shape = shape
-  }
-
-  op(type: string, ...inputs: (Value | number)[]): Value {
-    return this.#graph.op(type, inputs.map(this.#operand), {}, this.#shape, 'float32')
-  }
-
-  test(type: string, ...inputs: (Value | number)[]): Value {
-    return this.#graph.op(type, inputs.map(this.#operand), {}, this.#shape, 'bool')
-  }
-
-  /** c0 + x (c1 + x (c2 + ...)) */
-  polynomial(x: Value, [first, ...rest]: readonly number[]): Value {
-    const start: Value | number = rest.length === 1 ? rest[0]! : this.polynomial(x, rest)
-    return this.op('Add', this.op('Mul', x, start), first!)
-  }
-
-  readonly #operand = (value: Value | number): Value =>
-    typeof value === 'number' ? this.#graph.scalar(value, 'float32') : value
-}
-
-const real =
-  (compute: (calculation: Calculation, x: Value) => Value): Lowering =>
-  (graph, { x }) => {
-    const real = cast(graph, x!, 'float32')
-    return compute(new Calculation(graph, real.shape), real)
-  }
+import type { Value } from '../graph.ts'
+import { Calculation, real } from './calculation.ts'
+import type { Lowerings } from './lowering.ts'
 
 /** Near 0 by log(1 + x) = 2 atanh(x / (2 + x)). */
 function log1p(calculation: Calculation, x: Value): Value {

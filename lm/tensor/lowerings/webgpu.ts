@@ -5,6 +5,7 @@
 import { broadcastShape, type ElementType, positiveAxis } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
 import { tf } from '../tf.ts'
+import { Calculation } from './calculation.ts'
 import { cast } from './cast.ts'
 import { elementwise } from './elementwise.ts'
 import { functions } from './functions.ts'
@@ -51,19 +52,13 @@ const unpack: Lowering = (graph, { value }, { axis }) => {
   return parts.map((part) => graph.reshape(part, value!.shape.toSpliced(at, 1)))
 }
 
-/** Calls of operators over whole numbers of one shape. */
-function integers(graph: Graph, shape: readonly number[]) {
-  return {
-    op: (type: string, ...inputs: Value[]) => graph.op(type, inputs, {}, shape, 'int32'),
-    test: (type: string, ...inputs: Value[]) => graph.op(type, inputs, {}, shape, 'bool'),
-    zero: graph.scalar(0, 'int32'),
-  }
-}
-
 /** For int32 `integer`; the CPU's lowering for all else. */
-function forIntegers(kernel: Lowering, integer: (graph: Graph, x: Value) => Value): Lowering {
-  return (graph, inputs, attributes) =>
-    inputs.x!.dtype === 'int32' ? integer(graph, inputs.x!) : kernel(graph, inputs, attributes)
+function forIntegers(kernel: Lowering, integer: (calculation: Calculation, x: Value) => Value): Lowering {
+  return (graph, inputs, attributes) => {
+    const { x } = inputs
+    if (x!.dtype !== 'int32') return kernel(graph, inputs, attributes)
+    return integer(new Calculation(graph, x!.shape, 'int32'), x!)
+  }
 }
 
 /** -1, 0 or 1; a NaN stays one. */
@@ -79,15 +74,16 @@ function signOf(graph: Graph, x: Value): Value {
 const floorDiv: Lowering = (graph, { a, b }, attributes) => {
   if (a!.dtype === 'float32') return elementwise.FloorDiv!(graph, { a: a!, b: b! }, attributes)
   const shape = broadcastShape(a!.shape, b!.shape)
-  const { op, test, zero } = integers(graph, shape)
-  const byZero = test('Equal', graph.expand(b!, shape), zero)
-  const divisor = op('Where', byZero, graph.scalar(1, 'int32'), b!)
-  const quotient = op('Div', a!, divisor)
-  const rest = op('Sub', a!, op('Mul', quotient, divisor))
+  const calculation = new Calculation(graph, shape, 'int32')
+  const byZero = calculation.test('Equal', graph.expand(b!, shape), 0)
+  const divisor = calculation.op('Where', byZero, 1, b!)
+  const quotient = calculation.op('Div', a!, divisor)
+  const rest = calculation.op('Sub', a!, calculation.op('Mul', quotient, divisor))
   // A rest of the other sign than the divisor's: the product of their signs is negative.
-  const signs = op('Mul', signOf(graph, rest), signOf(graph, divisor))
-  const below = op('Sub', quotient, graph.scalar(1, 'int32'))
-  return op('Where', byZero, zero, op('Where', test('Less', signs, zero), below, quotient))
+  const signs = calculation.op('Mul', signOf(graph, rest), signOf(graph, divisor))
+  const below = calculation.op('Sub', quotient, 1)
+  const floor = calculation.op('Where', calculation.test('Less', signs, 0), below, quotient)
+  return calculation.op('Where', byZero, 0, floor)
 }
 
 /** Whole numbers, which MatMul does not take: the products, summed. [.., m, k, 1] * [.., 1, k, n] */
@@ -181,14 +177,8 @@ export const webgpu: Lowerings = {
   AddN: (graph, inputs) =>
     list(inputs).reduce((sum, value) => graph.op('Add', [sum, value], {}, sum.shape, sum.dtype)),
   FloorDiv: floorDiv,
-  Abs: forIntegers(functions.Abs!, (graph, x) => {
-    const { op, zero } = integers(graph, x.shape)
-    return op('Max', x, op('Sub', zero, x))
-  }),
-  Neg: forIntegers(functions.Neg!, (graph, x) => {
-    const { op, zero } = integers(graph, x.shape)
-    return op('Sub', zero, x)
-  }),
+  Abs: forIntegers(functions.Abs!, (calculation, x) => calculation.op('Max', x, calculation.op('Sub', 0, x))),
+  Neg: forIntegers(functions.Neg!, (calculation, x) => calculation.op('Sub', 0, x)),
   Sign: (graph, { x }) => signOf(graph, x!),
   BatchMatMul: product,
   ArgMax: argument('ReduceMax'),
