@@ -28,10 +28,6 @@ export class TokenTree {
     return this.#size
   }
 
-  get branches(): readonly Branch[] {
-    return this.#branches
-  }
-
   /** Tokens that it would grow by. */
   growth(ids: readonly number[]): number {
     return ids.length - this.#nearest(ids).shared

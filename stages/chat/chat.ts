@@ -7,7 +7,7 @@ import { encodePrompt } from '../../lm/text/conversation.ts'
 import type { Message } from '../../lm/text/messages.ts'
 import { locate } from '../hub/locate.ts'
 import { type LocalWriter, openWriter } from '../sampling/local-writer.ts'
-import type { DecodePrecisionParam, SamplingParams } from '../sampling/writer.ts'
+import { type DecodePrecisionParam, decodePrecisions, type SamplingParams } from '../sampling/writer.ts'
 import { openPrompter } from './prompter.ts'
 
 const help = '/reset starts over, Ctrl-C stops an answer, /exit or Ctrl-D leaves.'
@@ -129,11 +129,11 @@ function harmless(text: string): string {
 
 function precisionOf(options: CommandContext['options']): DecodePrecisionParam {
   const given = String(options['decode-precision'])
-  const known = (['auto', 'fp32', 'int8', 'int4'] as const).find((each) => each === given)
+  const known = decodePrecisions.find((each) => each === given)
   if (known !== undefined) return known
   throw new StageFailure({
     code: 'invalid-option',
-    message: `--decode-precision must be auto, fp32, int8 or int4, not \`${given}\``,
+    message: `--decode-precision must be one of ${decodePrecisions.join(', ')}, not \`${given}\``,
   })
 }
 

@@ -1,5 +1,6 @@
 /** @file Parameters of every stage that lets a model write. */
 import { Type } from 'flow/stage'
+import { decodePrecisions } from './writer.ts'
 
 export interface SamplingDefaults {
   readonly temperature: number
@@ -16,7 +17,7 @@ export function samplingParams(defaults: SamplingDefaults) {
     batch_size: Type.Integer({ minimum: 1, default: 64, description: 'Prompts decoded together' }),
     seed: Type.Integer({ default: 0 }),
     decode_precision: Type.Union(
-      [Type.Literal('auto'), Type.Literal('fp32'), Type.Literal('int8'), Type.Literal('int4')],
+      decodePrecisions.map((each) => Type.Literal(each)),
       {
         default: 'auto',
         description:

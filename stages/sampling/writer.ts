@@ -15,7 +15,8 @@ export interface SamplingParams {
 }
 
 /** What weights are rounded to while a loaded model writes. */
-export type DecodePrecisionParam = 'auto' | 'fp32' | 'int8' | 'int4'
+export const decodePrecisions = ['auto', 'fp32', 'int8', 'int4'] as const
+export type DecodePrecisionParam = (typeof decodePrecisions)[number]
 
 /** A token of an answer, with the tokens that might have stood in its place. */
 export interface WeighedToken {
