@@ -37,56 +37,56 @@ export interface Update extends Measured {
 }
 
 export class Learner {
-  private readonly settings: LearnerSettings
-  private readonly gradient: CompiledGradient
-  private readonly optimize: Jitted<AdamWArguments, AdamWResults>
-  private readonly decayed: Tensor
-  private readonly zeros: Tensor
-  private p: Tensor
-  private m: Tensor
-  private v: Tensor
-  private g: Tensor
-  private step: number
-  private loss = 0
-  private tokens = 0
-  private metrics: Record<string, number> = {}
+  readonly #settings: LearnerSettings
+  readonly #gradient: CompiledGradient
+  readonly #optimize: Jitted<AdamWArguments, AdamWResults>
+  readonly #decayed: Tensor
+  readonly #zeros: Tensor
+  #p: Tensor
+  #m: Tensor
+  #v: Tensor
+  #g: Tensor
+  #step: number
+  #loss = 0
+  #tokens = 0
+  #metrics: Record<string, number> = {}
 
   constructor(settings: LearnerSettings, start: LearnerState) {
-    this.settings = settings
-    this.gradient = new CompiledGradient(settings)
-    this.optimize = jit((args: AdamWArguments) => adamWUpdate(settings.optimizer, args), {
+    this.#settings = settings
+    this.#gradient = new CompiledGradient(settings)
+    this.#optimize = jit((args: AdamWArguments) => adamWUpdate(settings.optimizer, args), {
       name: 'update',
       donate: ['p', 'g', 'm', 'v', 'rate', 'correction1', 'correction2'],
     })
     // Tensors may hold on to the array that they are made of.
-    this.p = tf.tensor1d(start.parameters.slice())
-    this.m = tf.tensor1d(start.firstMoment.slice())
-    this.v = tf.tensor1d(start.secondMoment.slice())
-    this.decayed = tf.tensor1d(settings.layout.indicator(settings.isDecayed ?? (() => true)))
-    this.zeros = tf.zeros([settings.layout.size])
-    this.g = tf.clone(this.zeros)
-    this.step = start.step
+    this.#p = tf.tensor1d(start.parameters.slice())
+    this.#m = tf.tensor1d(start.firstMoment.slice())
+    this.#v = tf.tensor1d(start.secondMoment.slice())
+    this.#decayed = tf.tensor1d(settings.layout.indicator(settings.isDecayed ?? (() => true)))
+    this.#zeros = tf.zeros([settings.layout.size])
+    this.#g = tf.clone(this.#zeros)
+    this.#step = start.step
   }
 
   /** Updates done. */
   get updates(): number {
-    return this.step
+    return this.#step
   }
 
   /** Adds a micro-batch's gradient to those of the coming update. */
   accumulate(batch: MicroBatch): Measured {
-    const { g, loss, metrics } = this.gradient.run(batch, this.p, this.g)
-    this.g = g
-    this.loss += loss
-    this.tokens += batch.tokens
+    const { g, loss, metrics } = this.#gradient.run(batch, this.#p, this.#g)
+    this.#g = g
+    this.#loss += loss
+    this.#tokens += batch.tokens
     for (const [name, value] of Object.entries(metrics))
-      this.metrics[name] = (this.metrics[name] ?? 0) + value
+      this.#metrics[name] = (this.#metrics[name] ?? 0) + value
     return { loss, metrics }
   }
 
   /** Loss and metrics of a micro-batch; moves nothing. */
   measure(batch: MicroBatch): Measured {
-    return this.gradient.measure(batch, this.p)
+    return this.#gradient.measure(batch, this.#p)
   }
 
   /**
@@ -94,49 +94,49 @@ export class Learner {
    * @throws LmFailure `not-a-number`; the parameters are worthless afterwards
    */
   update(learningRate: number): Update {
-    if (!Number.isFinite(this.loss)) throw notANumber('loss', this.loss, this.step + 1)
-    const { beta1, beta2 } = this.settings.optimizer
+    if (!Number.isFinite(this.#loss)) throw notANumber('loss', this.#loss, this.#step + 1)
+    const { beta1, beta2 } = this.#settings.optimizer
     const scalars = {
       rate: tf.scalar(learningRate),
-      correction1: tf.scalar(1 - beta1 ** (this.step + 1)),
-      correction2: tf.scalar(Math.sqrt(1 - beta2 ** (this.step + 1))),
+      correction1: tf.scalar(1 - beta1 ** (this.#step + 1)),
+      correction2: tf.scalar(Math.sqrt(1 - beta2 ** (this.#step + 1))),
     }
-    const { p, m, v, g, decayed } = this
-    const next = this.optimize({ p, g, m, v, decayed, ...scalars })
+    const moved = { p: this.#p, g: this.#g, m: this.#m, v: this.#v }
+    const next = this.#optimize({ ...moved, decayed: this.#decayed, ...scalars })
     const gradientNorm = next.norm.dataSync()[0]!
     next.norm.dispose()
-    this.p = next.p
-    this.m = next.m
-    this.v = next.v
-    this.g = tf.clone(this.zeros)
-    this.step++
+    this.#p = next.p
+    this.#m = next.m
+    this.#v = next.v
+    this.#g = tf.clone(this.#zeros)
+    this.#step++
     // Such an update has spoilt the parameters: it must neither be saved nor pass for a result.
-    if (!Number.isFinite(gradientNorm)) throw notANumber('gradient', gradientNorm, this.step)
-    const { loss, tokens, metrics } = this
-    this.loss = 0
-    this.tokens = 0
-    this.metrics = {}
-    return { loss, tokens, metrics, gradientNorm }
+    if (!Number.isFinite(gradientNorm)) throw notANumber('gradient', gradientNorm, this.#step)
+    const summed = { loss: this.#loss, tokens: this.#tokens, metrics: this.#metrics }
+    this.#loss = 0
+    this.#tokens = 0
+    this.#metrics = {}
+    return { ...summed, gradientNorm }
   }
 
   /** A copy of the parameters, [parameters]. */
   parameters(): Float32Array {
-    return Float32Array.from(this.p.dataSync())
+    return Float32Array.from(this.#p.dataSync())
   }
 
   /** The state between two updates; valid until the next one. */
   state(): LearnerState {
     return {
-      step: this.step,
-      parameters: this.p.dataSync() as Float32Array,
-      firstMoment: this.m.dataSync() as Float32Array,
-      secondMoment: this.v.dataSync() as Float32Array,
+      step: this.#step,
+      parameters: this.#p.dataSync() as Float32Array,
+      firstMoment: this.#m.dataSync() as Float32Array,
+      secondMoment: this.#v.dataSync() as Float32Array,
     }
   }
 
   dispose(): void {
-    tf.dispose([this.p, this.m, this.v, this.g, this.decayed, this.zeros])
-    this.gradient.dispose()
-    this.optimize.dispose()
+    tf.dispose([this.#p, this.#m, this.#v, this.#g, this.#decayed, this.#zeros])
+    this.#gradient.dispose()
+    this.#optimize.dispose()
   }
 }
