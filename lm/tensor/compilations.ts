@@ -10,7 +10,9 @@ export interface Compilation {
   readonly operators: number
   /** Running the function symbolically and encoding the graph. */
   readonly tracingMs: number
-  /** ONNX Runtime's making a session of it. */
+  /** Whether an equal graph had a session already, which is used for this one, too. */
+  readonly reused: boolean
+  /** ONNX Runtime's making a session of it; 0 where it was there. */
   readonly buildingMs: number
 }
 
@@ -20,7 +22,7 @@ const shapesSeen = new Map<string, Set<string>>()
 export function recordCompilation(
   name: string,
   shapes: readonly string[],
-  costs: Pick<Compilation, 'operators' | 'tracingMs' | 'buildingMs'>,
+  costs: Pick<Compilation, 'operators' | 'reused' | 'tracingMs' | 'buildingMs'>,
 ): void {
   const seen = shapesSeen.get(name)
   const known = seen ?? new Set<string>()
@@ -49,8 +51,10 @@ export function describeCompilations(): string | undefined {
   const tracing = total(({ tracingMs }) => tracingMs)
   const building = total(({ buildingMs }) => buildingMs)
   const times = `${seconds(tracing + building)} s (tracing ${seconds(tracing)}, building ${seconds(building)})`
-  const again = done.filter(({ retrace }) => retrace)
-  const graphs = `compiled ${done.length} ${done.length === 1 ? 'graph' : 'graphs'} in ${times}`
+  const reused = done.filter(({ reused }) => reused).length
+  const again = done.filter(({ retrace, reused }) => retrace && !reused)
+  const equal = reused === 0 ? '' : `, ${reused} of them equal to earlier ones and not built`
+  const graphs = `compiled ${done.length} ${done.length === 1 ? 'graph' : 'graphs'} in ${times}${equal}`
   if (again.length === 0) return graphs
   const named = again.map(({ name, shapes }) => `${name} ${first(shapes).join(' ') || 'again'}`)
   return `${graphs}, ${again.length} of them for further shapes: ${first(named).join('; ')}`

@@ -8,13 +8,14 @@ import type { ElementType } from './dtype.ts'
 import { Graph, type Value } from './graph.ts'
 import { currentOnnxBackend, type OnnxBackend } from './onnx-backend.ts'
 import type { RoundedMatrix } from './rounded-matrix.ts'
-import { type FixedValue, type Output, Session, staysOnDevice } from './session.ts'
+import { type FixedValue, type Output, staysOnDevice } from './session.ts'
+import { type SharedSession, shareSession } from './shared-sessions.ts'
 import { type TensorMap, tf } from './tf.ts'
 
 const resultPrefix = 'result_'
 
 interface Compiled {
-  readonly session: Session
+  readonly shared: SharedSession
   /** Arguments that the results depend on. */
   readonly parameters: readonly string[]
   /** Graph inputs fed from tensors that the function closed over. */
@@ -86,7 +87,7 @@ export function jit<Arguments extends TensorMap, Results extends TensorMap>(
     return results
   }
   const dispose = () => {
-    for (const { session } of compiled.values()) session.dispose()
+    for (const { shared } of compiled.values()) shared.release()
     compiled.clear()
   }
   return Object.defineProperty(Object.assign(call, { dispose }), 'traces', {
@@ -185,16 +186,12 @@ function compile<Arguments extends TensorMap>(
   const { provider } = backend
   const onDevice = outputs.filter((output) => staysOnDevice(provider, output)).map(({ name }) => name)
   const traced = performance.now()
-  const session = new Session(encoded.bytes, {
-    provider,
-    spinning: provider === 'cpu',
-    onDevice,
-    external: encoded.external,
-  })
-  const built = performance.now()
-  record({ operators: encoded.nodeCount, tracingMs: traced - begun, buildingMs: built - traced })
+  const shared = shareSession(encoded, { provider, spinning: provider === 'cpu', onDevice })
+  const { reused } = shared
+  const buildingMs = reused ? 0 : performance.now() - traced
+  record({ operators: encoded.nodeCount, reused, tracingMs: traced - begun, buildingMs })
   return {
-    session,
+    shared,
     parameters: Object.keys(args).filter((name) => used.has(`argument_${name}`)),
     captured: [...captured].flatMap(([info, { name }]) => (used.has(name!) ? [{ name: name!, info }] : [])),
     fixed: Object.fromEntries(Object.entries(fixed).filter(([name]) => used.has(name))),
@@ -214,7 +211,7 @@ function run(backend: OnnxBackend, program: Compiled, args: TensorMap): TensorMa
   for (const name of program.parameters) feeds[`argument_${name}`] = alive(args[name]!)
   for (const { name, info } of program.captured) feeds[name] = alive(info)
   const lasting = new Set(program.captured.map(({ name }) => name))
-  const infos = backend.run(program.session, feeds, program.results, lasting, program.fixed)
+  const infos = backend.run(program.shared.session, feeds, program.results, lasting, program.fixed)
   const results: TensorMap = {}
   program.results.forEach(({ name }, index) => {
     results[name.slice(resultPrefix.length)] = tf.engine().makeTensorFromTensorInfo(infos[index]!)

@@ -76,6 +76,11 @@ export function setThreads(count: number): void {
   threads = Math.max(1, Math.floor(count))
 }
 
+/** Threads of a session created now. */
+export function sessionThreads(): number {
+  return threads
+}
+
 /** Whether results of that kind can stay where `provider` computes. WebGPU has no buffers of bool, and none of 0 bytes. */
 export function staysOnDevice(
   provider: Provider,

@@ -153,6 +153,8 @@ describe('the memory of the process levels off', () => {
   it('over 200 graphs compiled and given up, a constant of half a megabyte in each', () => {
     const table = Float32Array.from({ length: 2 ** 17 }, (_, index) => index)
     const grown = growth(200, () => {
+      // Equal graphs would share a session.
+      table[0]!++
       const fn = jit(({ x }: { x: Tensor }) => ({ y: tf.sum(tf.mul(x, tf.tensor1d(table))) }))
       const x = tf.scalar(1)
       tf.dispose([x, fn({ x }).y])
