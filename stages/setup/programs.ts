@@ -24,10 +24,10 @@ export async function outputOf(
   })
   let stdout = ''
   let stderr = ''
-  child.stdout.on('data', (data) => {
+  child.stdout.setEncoding('utf8').on('data', (data: string) => {
     stdout += data
   })
-  child.stderr.on('data', (data) => {
+  child.stderr.setEncoding('utf8').on('data', (data: string) => {
     stderr += data
   })
   const [code, fault] = await new Promise<[number | null, Error | undefined]>((resolve) => {

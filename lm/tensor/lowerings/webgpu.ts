@@ -2,7 +2,7 @@
  * @file What is lowered otherwise for ONNX Runtime's WebGPU provider: operators that it has for some types only or not
  * at all, and functions that the shading language computes too roughly. All else is lowered as for the CPU.
  */
-import { broadcastShape, type ElementType, positiveAxis } from '../dtype.ts'
+import { broadcastShape, type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
 import { tf } from '../tf.ts'
 import { Calculation } from './calculation.ts'
@@ -17,7 +17,7 @@ import { slicing } from './slicing.ts'
 import { webgpuFunctions } from './webgpu-functions.ts'
 
 /** For kernels that move or compare elements: bool ones as int32, for which there are operators. */
-function withoutBool(lowering: Lowering): Lowering {
+function boolsAsIntegers(lowering: Lowering): Lowering {
   return (graph, inputs, attributes) => {
     const values = Object.entries(inputs)
     if (!values.some(([, { dtype }]) => dtype === 'bool')) return lowering(graph, inputs, attributes)
@@ -116,6 +116,15 @@ const product: Lowering = (graph, { a, b }, attributes) => {
   return products.BatchMatMul!(graph, { a: a!, b: b! }, attributes)
 }
 
+/** 0, 1, ... along the one axis that is longer than 1. */
+function places(graph: Graph, shape: readonly number[]): Value {
+  return graph.constant(
+    Int32Array.from({ length: sizeOf(shape) }, (_, index) => index),
+    shape,
+    'int32',
+  )
+}
+
 /** The smallest index of an element that equals the extreme; ArgMax itself gives int64, which nothing else takes. */
 function argument(extreme: 'ReduceMax' | 'ReduceMin'): Lowering {
   return (graph, { x }, { axis }) => {
@@ -125,12 +134,13 @@ function argument(extreme: 'ReduceMax' | 'ReduceMin'): Lowering {
     const found = graph.op(extreme, [x!], attributes, x!.shape.with(at, 1), x!.dtype)
     const equal = graph.op('Equal', [x!, found], {}, x!.shape, 'bool')
     const line = x!.shape.map((_, index) => (index === at ? size : 1))
-    const places = graph.constant(
-      Int32Array.from({ length: size }, (_, index) => index),
-      line,
+    const candidates = graph.op(
+      'Where',
+      [equal, places(graph, line), graph.scalar(size, 'int32')],
+      {},
+      x!.shape,
       'int32',
     )
-    const candidates = graph.op('Where', [equal, places, graph.scalar(size, 'int32')], {}, x!.shape, 'int32')
     const shape = x!.shape.filter((_, index) => index !== at)
     return graph.op('ReduceMin', [candidates], { axes: [at], keepdims: 0 }, shape, 'int32')
   }
@@ -138,13 +148,8 @@ function argument(extreme: 'ReduceMax' | 'ReduceMin'): Lowering {
 
 const oneHot: Lowering = (graph, { indices }, { depth, onValue, offValue, dtype }) => {
   const shape = [...indices!.shape, depth]
-  const places = graph.constant(
-    Int32Array.from({ length: depth }, (_, index) => index),
-    [depth],
-    'int32',
-  )
   const column = graph.reshape(indices!, [...indices!.shape, 1])
-  const equal = graph.op('Equal', [column, places], {}, shape, 'bool')
+  const equal = graph.op('Equal', [column, places(graph, [depth])], {}, shape, 'bool')
   const values = [onValue, offValue].map((value) => graph.scalar(value, 'float32'))
   const hot = graph.op('Where', [equal, ...values], {}, shape, 'float32')
   return dtype === 'float32' ? hot : { ...cast(graph, hot, dtype), castOf: hot }
@@ -163,12 +168,12 @@ const missing: Lowering = () => {
 }
 
 export const webgpu: Lowerings = {
-  ...Object.fromEntries(movingKernels.map((kernel) => [kernel, withoutBool(moving[kernel]!)])),
+  ...Object.fromEntries(movingKernels.map((kernel) => [kernel, boolsAsIntegers(moving[kernel]!)])),
   ...Object.fromEntries(missingKernels.map((kernel) => [kernel, missing])),
-  SplitV: withoutBool(split),
-  Unpack: withoutBool(unpack),
-  Equal: withoutBool(elementwise.Equal!),
-  NotEqual: withoutBool(elementwise.NotEqual!),
+  SplitV: boolsAsIntegers(split),
+  Unpack: boolsAsIntegers(unpack),
+  Equal: boolsAsIntegers(elementwise.Equal!),
+  NotEqual: boolsAsIntegers(elementwise.NotEqual!),
   LogicalOr: (graph, { a, b }) => {
     const not = (x: Value) => graph.op('Not', [x], {}, x.shape, 'bool')
     const shape = broadcastShape(a!.shape, b!.shape)
