@@ -18,30 +18,32 @@ export interface Picked {
 
 /**
  * Picks from one row of weights, exp((score - highest score) / temperature), at `offset` in a larger array. The
- * temperature is above 0.
+ * temperature is above 0, the vocabulary smaller than 2^21.
  */
 export function pick(
-  weights: ArrayLike<number>,
+  weights: Float32Array,
   offset: number,
   size: number,
   { topP, topK }: Sampling,
   random: SeededRandom,
 ): Picked {
+  const row = weights.subarray(offset, offset + size)
   let sum = 0
-  for (let id = 0; id < size; id++) sum += weights[offset + id]!
-  const kept = topP < 1 || topK > 0 ? nucleus(weights, offset, size, sum, { topP, topK }) : undefined
-  let left = random.next() * (kept?.reduce((mass, { weight }) => mass + weight, 0) ?? sum)
-  const picked = (id: number) => ({ id, logp: Math.log(weights[offset + id]! / sum) })
-  if (kept !== undefined) {
-    for (const { id, weight } of kept) {
-      left -= weight
+  for (let id = 0; id < size; id++) sum += row[id]!
+  const picked = (id: number) => ({ id, logp: Math.log(row[id]! / sum) })
+  if (topP < 1 || topK > 0) {
+    const kept = nucleus(row, sum, { topP, topK })
+    let left = random.next() * kept.reduce((mass, id) => mass + row[id]!, 0)
+    for (const id of kept) {
+      left -= row[id]!
       if (left < 0) return picked(id)
     }
-    return picked(kept[0]!.id)
+    return picked(kept[0]!)
   }
+  let left = random.next() * sum
   let last = 0
   for (let id = 0; id < size; id++) {
-    const weight = weights[offset + id]!
+    const weight = row[id]!
     if (weight === 0) continue
     left -= weight
     last = id
@@ -50,55 +52,75 @@ export function pick(
   return picked(last)
 }
 
-interface Candidate {
-  readonly id: number
-  readonly weight: number
-}
-
-/** The kept tokens, most probable first. Only tokens above a falling threshold are sorted, never the vocabulary. */
+/** The kept tokens, most probable first, of equals the lowest id. */
 function nucleus(
-  weights: ArrayLike<number>,
-  offset: number,
-  size: number,
+  weights: Float32Array,
   sum: number,
   { topP, topK }: Pick<Sampling, 'topP' | 'topK'>,
-): readonly Candidate[] {
-  for (let threshold = 1e-3 * sum; ; threshold = threshold > 1e-15 * sum ? 1e-3 * threshold : 0) {
-    const candidates: Candidate[] = []
-    let mass = 0
-    for (let id = 0; id < size; id++) {
-      const weight = weights[offset + id]!
-      if (weight < threshold) continue
-      candidates.push({ id, weight })
-      mass += weight
-    }
+): readonly number[] {
+  const ids = mostProbable(weights, (mass, count) =>
     // With top-k, the whole of its set: top-p counts the mass of what top-k leaves.
-    const enough = topK > 0 ? candidates.length >= topK : mass >= topP * sum
-    if (!enough && candidates.length < size) continue
-    candidates.sort((a, b) => b.weight - a.weight || a.id - b.id)
-    return topK > 0 ? cut(highestK(candidates, topK), topP) : cut(candidates, topP, sum)
+    topK > 0 ? count >= topK : mass >= topP * sum * (1 + marginOfSums),
+  )
+  return topK > 0 ? cut(highestK(ids, topK, weights), topP, weights) : cut(ids, topP, weights, sum)
+}
+
+/** Sums of the same weights in another order differ by less, as a share. */
+const marginOfSums = 1e-9
+
+/** Non-negative floats are ordered as their bits are; these are the bits within one class: 8 classes an octave. */
+const bitsInClass = 20
+
+/**
+ * Tokens of the highest weights, sorted: as many classes of weights as are `enough`, else all. Only they are sorted, never
+ * the vocabulary.
+ */
+function mostProbable(
+  weights: Float32Array,
+  enough: (mass: number, count: number) => boolean,
+): readonly number[] {
+  const bits = new Uint32Array(weights.buffer, weights.byteOffset, weights.length)
+  const masses = new Float64Array(2 ** (32 - bitsInClass))
+  const counts = new Int32Array(masses.length)
+  for (let id = 0; id < bits.length; id++) {
+    const own = bits[id]! >>> bitsInClass
+    masses[own]! += weights[id]!
+    counts[own]!++
   }
+  let lowest = masses.length
+  let [mass, count] = [0, 0]
+  do {
+    lowest--
+    mass += masses[lowest]!
+    count += counts[lowest]!
+  } while (lowest > 0 && (count === 0 || !enough(mass, count)))
+  // Weight and id in one number, which sorts both; 53 bits are exact.
+  const keys = new Float64Array(count)
+  let next = 0
+  for (let id = 0; id < bits.length; id++) {
+    if (bits[id]! >>> bitsInClass >= lowest) keys[next++] = (2 ** 31 - bits[id]!) * 2 ** 21 + id
+  }
+  return Array.from(keys.sort(), (key) => key % 2 ** 21)
 }
 
 /** As in transformers: tokens that score as high as the k-th stay too. */
-function highestK(candidates: readonly Candidate[], k: number): readonly Candidate[] {
-  const last = candidates[k - 1]
-  return last === undefined ? candidates : candidates.filter(({ weight }) => weight >= last.weight)
+function highestK(ids: readonly number[], k: number, weights: Float32Array): readonly number[] {
+  if (ids.length <= k) return ids
+  const last = weights[ids[k - 1]!]!
+  return ids.filter((id) => weights[id]! >= last)
 }
 
 /** As in transformers: top-p counts the mass of what top-k has left, and always keeps the first token. */
 function cut(
-  candidates: readonly Candidate[],
+  ids: readonly number[],
   topP: number,
-  total = candidates.reduce((mass, { weight }) => mass + weight, 0),
-): readonly Candidate[] {
-  if (topP >= 1) return candidates
-  const kept: Candidate[] = []
-  let before = 0
-  for (const candidate of candidates) {
-    if (kept.length > 0 && before >= topP * total) break
-    kept.push(candidate)
-    before += candidate.weight
+  weights: Float32Array,
+  total = ids.reduce((mass, id) => mass + weights[id]!, 0),
+): readonly number[] {
+  if (topP >= 1) return ids
+  let count = 0
+  for (let before = 0; count < ids.length && (count === 0 || before < topP * total); count++) {
+    before += weights[ids[count]!]!
   }
-  return kept
+  return ids.slice(0, count)
 }

@@ -19,6 +19,7 @@ const sizes = {
   reply: 87,
   'verdict-tokens': 24,
   'judge-batch': 8,
+  'judge-rows': 64,
 }
 
 const flow: Contestant = { name: 'Flow', interpreter: 'node', program: 'works/generate' }
@@ -148,7 +149,14 @@ const judge: Work = {
       repeats: 1,
     }
   },
-  contestants: () => [flow, ...rounded, transformers[0]!],
+  // Flow decodes as many rows together as the stage `judge` does; transformers pads its batches.
+  contestants: ({ sizes }) => [
+    ...[flow, ...rounded].map((each) => ({
+      ...each,
+      settings: { ...each.settings, batch: sizes['judge-rows'] },
+    })),
+    transformers[0]!,
+  ],
   goals: [{ figure: 'time, s', ours: 'Flow', peer: 'transformers', bound: 'at most', ratio: 0.2 }],
 }
 

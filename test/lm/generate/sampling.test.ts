@@ -35,7 +35,7 @@ function draw(scores: readonly number[], sampling: Sampling, random: SeededRando
   const highest = Math.max(...scores)
   const weights = scores.map((score) => Math.exp((score - highest) / sampling.temperature))
   // Between the rows of others.
-  return pick([1, 1, ...weights, 1], 2, scores.length, sampling, random)
+  return pick(Float32Array.of(1, 1, ...weights, 1), 2, scores.length, sampling, random)
 }
 
 function counts(scores: readonly number[], sampling: Sampling, draws: number): Map<number, number> {
@@ -75,7 +75,7 @@ describe('sampling', () => {
     const logps = logSoftmax(row.map((score) => score / 0.7))
     for (let each = 0; each < 20; each++) {
       const { id, logp } = draw(row, { temperature: 0.7, topP: 0.5, topK: 3 }, random)
-      expect(logp).toBeCloseTo(logps[id]!, 12)
+      expect(logp).toBeCloseTo(logps[id]!, 6)
     }
   })
 
