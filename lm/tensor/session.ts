@@ -2,6 +2,7 @@
 import { type OnnxValue, Tensor as OrtTensor } from 'onnxruntime-common'
 import { type Binding, binding, initOrt } from 'onnxruntime-node/dist/binding.js'
 import { type ElementType, sizeOf, type TypedArray } from './dtype.ts'
+import { sumsBytesExactly } from './exact-bytes.ts'
 import type { ExternalData } from './graph.ts'
 import type { Provider } from './provider.ts'
 
@@ -131,6 +132,7 @@ export class Session {
         session: {
           // Between runs, too, threads would spin, and take the cores from another session's.
           force_spinning_stop: '1',
+          x64quantprecision: sumsBytesExactly ? '0' : '1',
           intra_op: { allow_spinning: spinning ? '1' : '0' },
           disable_cpu_ep_fallback: provider === 'cpu' ? '0' : '1',
         },

@@ -1,5 +1,6 @@
 /** @file Products with rounded matrices against exact ones, several matrices one below the other. */
 import { beforeAll, expect, it } from 'vitest'
+import { tellsVnni } from '../../../lm/tensor/exact-bytes.ts'
 import { jit } from '../../../lm/tensor/jit.ts'
 import { quantisedProduct } from '../../../lm/tensor/lowerings/quantised-product.ts'
 import { quantise } from '../../../lm/tensor/quantise.ts'
@@ -42,4 +43,22 @@ it('of a row of zeros is zero', () => {
   }))
   expect([...run({ x: tf.zeros([1, 32]) }).y.dataSync()]).toEqual([0, 0])
   run.dispose()
+})
+
+it('of the largest bytes do not saturate, on whatever processor', () => {
+  const [size, out] = [576, 64]
+  const matrix = quantise([new Float32Array(size * out).fill(0.5)], size, 8)
+  const attributes = { matrix } as unknown as tf.NamedAttrMap
+  const run = jit(({ x }: { x: tf.Tensor }) => ({
+    y: tf.engine().runKernel(quantisedProduct, { x }, attributes) as tf.Tensor,
+  }))
+  for (const each of run({ x: tf.ones([3, size]) }).y.dataSync()) expect(each).toBeCloseTo(size / 2, 2)
+  run.dispose()
+})
+
+it('take the exact way where the processor does not name VNNI', () => {
+  expect(tellsVnni('processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni amx_int8\n')).toBe(true)
+  expect(tellsVnni('processor\t: 0\nflags\t\t: fpu avx2 avx_vnni\n')).toBe(true)
+  expect(tellsVnni('processor\t: 0\nflags\t\t: fpu avx2 avx512f\n')).toBe(false)
+  expect(tellsVnni('')).toBe(false)
 })
