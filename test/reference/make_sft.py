@@ -3,8 +3,8 @@
 training/sft-rows.jsonl, sft-more-rows.jsonl  the rows, in this project's format; `sft-turns.jsonl`: several turns each
 training/sft-held-out.jsonl                   rows that `validated` measures, in one batch; `by_twos`: in batches of two
 training/sft.json   `rows`: token ids and labels as TRL made them, no labels where it dropped the row; `turns` likewise;
-                    `runs`: settings, TRL's log as columns, and each step's micro-batches' own means;
-                    `families`: five updates of each
+                    `runs`: settings, TRL's log as columns, each step's micro-batches' own means, and `exact`: loss
+                    and gradient norm of the same run in float64; `families`: five updates of each
 training/sft-<run>/ the adapter after the last step
 sft-packing.json    which rows `pack_dataset` puts together, and which `interleave_datasets` takes in turn
 """
@@ -14,6 +14,7 @@ import io
 import tempfile
 import warnings
 
+from double_precision import double_precision
 from reference import FIXTURES, write_json
 from trainers import COMMON, TRAINING, assistant, policy, save_adapter, tokenizer, train, unpadded, user, write_rows
 
@@ -149,6 +150,13 @@ def trained(name, settings, rows, held_out, scratch, model='qwen2'):
     return trainer, run
 
 
+def exact(*arguments):
+    """Loss and gradient norm of the same run in float64."""
+    with double_precision():
+        _, run = trained(*arguments)
+    return {name: run['log'][name] for name in ('loss', 'grad_norm')}
+
+
 def evaluated_by_twos(rows, held_out, scratch):
     """The entering policy, measured in batches of two rows: TRL means batch means, and its loss weighs them by rows."""
     trainer = SFTTrainer(
@@ -196,13 +204,17 @@ def main():
     runs, seen = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
         for name, settings in RUNS.items():
-            trainer, runs[name] = trained(name, settings, turns if name == 'assistant-only' else rows, held_out, scratch)
+            arguments = (name, settings, turns if name == 'assistant-only' else rows, held_out, scratch)
+            trainer, runs[name] = trained(*arguments)
             seen[name] = trainer.seen[:len(trainer.train_dataset)]
             if name in ('completion-only', 'whole-sequence', 'validated'):
                 save_adapter(trainer, TRAINING / f'sft-{name}')
-        families = {
-            family: trained(family, FAMILY_SETTINGS, first, held_out, scratch, family)[1]['log'] for family in FAMILIES
-        }
+            runs[name]['exact'] = exact(*arguments)
+        families = {'settings': FAMILY_SETTINGS, 'logs': {}, 'exact': {}}
+        for family in FAMILIES:
+            arguments = (family, FAMILY_SETTINGS, first, held_out, scratch, family)
+            families['logs'][family] = trained(*arguments)[1]['log']
+            families['exact'][family] = exact(*arguments)
         by_twos = evaluated_by_twos(first, held_out, scratch)
     assert [len(run['log']['loss']) for run in runs.values()][:-1] == [20] * 5 + [12]
     kept = {tuple(each['input_ids']): each for each in seen['completion-only']}
@@ -214,7 +226,7 @@ def main():
         'rows': [kept.get(tuple(each['input_ids']), {'input_ids': each['input_ids']}) for each in seen['whole-sequence']],
         'turns': seen['assistant-only'],
         'runs': runs,
-        'families': {'settings': FAMILY_SETTINGS, 'logs': families},
+        'families': families,
     }, levels=4)
     packing()
 

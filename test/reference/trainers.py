@@ -1,7 +1,7 @@
 """What the scripts that run TRL's trainers share: how a run starts, what it logs, where its rows and adapters go.
 
-Every run: fp32, CPU, adamw_torch, dropout 0, no shuffling, the tiny Qwen2 checkpoint with adapters/qwen2. TRL's loop,
-sampler, collator, schedule and clipping run as they are.
+Every run: fp32 (within `double_precision`: fp64), CPU, adamw_torch, dropout 0, no shuffling, the tiny Qwen2 checkpoint
+with adapters/qwen2. TRL's loop, sampler, collator, schedule and clipping run as they are.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def tokenizer():
 
 
 def policy(name='qwen2'):
-    model = AutoModelForCausalLM.from_pretrained(MODELS / name, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(MODELS / name, dtype=torch.get_default_dtype())
     return PeftModel.from_pretrained(model, ADAPTERS / name, is_trainable=True)
 
 
