@@ -3,10 +3,13 @@ import { attentionInputName, masked } from '../model/attention.ts'
 import { attentionKinds, type DecoderConfig } from '../model/config.ts'
 import { rotaryTable } from '../model/rotary.ts'
 import type { HostBatch } from '../tensor/host-tensor.ts'
+import type { PassShape } from './cost.ts'
+import { ofPlaces } from './open-sizes.ts'
 
 /** What a causal forward pass over right-padded rows of `length` needs besides the ids: `attentionInputs` finds it. */
 export function causalArrays(config: DecoderConfig, length: number): HostBatch {
-  return attentionArrays(config, { rows: 1, length }, [Int32Array.from({ length }, (_, place) => place)])
+  const shape = { rows: 1, length, querySpans: 1 }
+  return attentionArrays(config, shape, [Int32Array.from({ length }, (_, place) => place)])
 }
 
 /**
@@ -17,9 +20,10 @@ export function causalArrays(config: DecoderConfig, length: number): HostBatch {
  */
 export function attentionArrays(
   config: DecoderConfig,
-  { rows, length }: { readonly rows: number; readonly length: number },
+  shape: Pick<PassShape, 'rows' | 'length' | 'querySpans'>,
   sequences: readonly Int32Array[],
 ): HostBatch {
+  const { rows, length, querySpans } = shape
   const positions = new Int32Array(rows * length)
   for (const places of sequences)
     for (const [position, place] of places.entries()) positions[place] = position
@@ -28,10 +32,11 @@ export function attentionArrays(
   for (const kind of attentionKinds(config)) {
     const { cos, sin } = rotaryTable(config, kind, positions)
     const window = kind === 'sliding' ? config.window : undefined
-    arrays[attentionInputName('cos', kind)] = { shape: [rows, length, 1, half], data: cos }
-    arrays[attentionInputName('sin', kind)] = { shape: [rows, length, 1, half], data: sin }
+    arrays[attentionInputName('cos', kind)] = ofPlaces(shape, cos, [half])
+    arrays[attentionInputName('sin', kind)] = ofPlaces(shape, sin, [half])
     arrays[attentionInputName('mask', kind)] = {
-      shape: [rows, length, length],
+      shape: [rows, querySpans, length / querySpans, querySpans, length / querySpans],
+      openSizes: [null, null, 'span', null, 'span'],
       data: visibility(rows, length, sequences, window),
     }
   }

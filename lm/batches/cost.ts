@@ -8,6 +8,8 @@ import { projectionShape, projections } from '../model/layout.ts'
 export interface PassShape {
   readonly rows: number
   readonly length: number
+  /** Parts of a row whose queries attend together; they divide the length. */
+  readonly querySpans: number
   /** Positions whose next token is scored. */
   readonly slots: number
 }
@@ -16,8 +18,10 @@ export interface PassShape {
 const tokensAPass = 50
 /** What softmax and mask cost by head and pair of tokens, and by vocabulary score. */
 const softmaxOperations = { attention: 900, vocabulary: 1500 }
+/** What a layer's further span costs, however short. */
+const operationsASpan = 4e7
 
-export function passCost(config: DecoderConfig, { rows, length, slots }: PassShape): number {
+export function passCost(config: DecoderConfig, { rows, length, querySpans, slots }: PassShape): number {
   const { layers, heads, headSize, hiddenSize, vocabularySize } = config
   const weights = projections.reduce((sum, projection) => {
     const [outputs, inputs] = projectionShape(config, projection)
@@ -26,7 +30,14 @@ export function passCost(config: DecoderConfig, { rows, length, slots }: PassSha
   const aToken = 4 * layers * weights
   const aPair = layers * heads * (12 * headSize + softmaxOperations.attention)
   const aSlot = vocabularySize * (4 * hiddenSize + softmaxOperations.vocabulary)
-  return (tokensAPass + rows * length) * aToken + rows * length ** 2 * aPair + slots * aSlot
+  // Each span sees the places up to its own end.
+  const pairs = (rows * length ** 2 * (querySpans + 1)) / (2 * querySpans)
+  return (
+    (tokensAPass + rows * length) * aToken +
+    pairs * aPair +
+    slots * aSlot +
+    querySpans * layers * operationsASpan
+  )
 }
 
 /** What it costs to trace a pass and compile it, whatever its shape. */

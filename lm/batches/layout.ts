@@ -1,17 +1,23 @@
 /**
  * @file How sequences are laid out as rows of one length: several may share a row, and what they begin with is in it
- * once. A function of the sequences and the settings alone. Shapes are few, since each new one compiles a new graph;
- * among those the cheapest is taken.
+ * once. A function of the sequences and the settings alone. Of the layouts that there are graphs for, or that are worth
+ * a graph, the cheapest is taken.
  */
+import { spanCount } from '../model/attention.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import { type PassShape, passCost } from './cost.ts'
 import { type Branch, placesOf, TokenTree } from './token-tree.ts'
+
+/** What a graph is compiled for where sizes are open: any length, as many spans of it, and any number of slots. */
+export type PassForm = Pick<PassShape, 'rows' | 'querySpans'>
 
 export interface LayoutSettings {
   readonly config: DecoderConfig
   /** Whether sequences of a row share what they begin with. */
   readonly sharing: boolean
-  /** Shapes to choose from, where one of them is large enough. */
+  /** Where sizes are open (see `jit`): the forms to choose from, or any. */
+  readonly forms?: readonly PassForm[] | 'any' | undefined
+  /** Elsewhere: shapes to choose from, where one of them is large enough. */
   readonly shapes?: readonly PassShape[] | undefined
   /** Other shapes: how many sizes there are from a power of two to the next. @default 4 */
   readonly steps?: number
@@ -24,8 +30,21 @@ export interface RowLayout extends PassShape {
   readonly occupied: number
 }
 
+/** A way to lay sequences out. */
+export interface Candidate {
+  readonly shape: PassShape
+  readonly filled: FilledRows
+  readonly cost: number
+}
+
 /** The shortest row. */
 const leastLength = 8
+/** Where sizes are open, spans and slots are multiples of it. */
+const unit = 8
+/** Spans that a row may have. */
+const spanCounts = [1, 2, 4]
+/** Shorter spans spare too few pairs of tokens to be worth their operators. */
+const leastSpan = 64
 
 /**
  * The cheapest layout of sequences in one pass.
@@ -35,35 +54,11 @@ const leastLength = 8
 export function layOut(
   inputs: readonly (readonly number[])[],
   counted: number,
-  { config, sharing, shapes = [], steps = 4 }: LayoutSettings,
+  settings: LayoutSettings,
 ): RowLayout {
-  const order = inputs.map((_, index) => index).sort((a, b) => inputs[b]!.length - inputs[a]!.length)
-  const longest = Math.max(leastLength, inputs[order[0]!]!.length)
-  let best: { readonly shape: PassShape; readonly filled: FilledRows; readonly cost: number } | undefined
-  const offer = (shape: PassShape, filled: FilledRows) => {
-    const cost = passCost(config, shape)
-    if (best === undefined || cost < best.cost) best = { shape, filled, cost }
-  }
-  const known = new Map<number, FilledRows>()
-  const fill = (length: number) => {
-    const filled = known.get(length) ?? fillRows(inputs, order, length, sharing)
-    known.set(length, filled)
-    return filled
-  }
-  for (const shape of shapes) {
-    if (shape.length < longest || shape.slots < counted) continue
-    const filled = fill(shape.length)
-    if (filled.trees.length <= shape.rows) offer(shape, filled)
-  }
-  if (best === undefined) {
-    for (let length = bucket(longest, steps); ; length = bucket(length + 1, steps)) {
-      const filled = fill(length)
-      const rows = bucket(filled.trees.length, steps / 2)
-      offer({ rows, length, slots: bucketSlots(counted, rows * length, steps) }, filled)
-      if (filled.trees.length === 1) break
-    }
-  }
-  const { shape, filled } = best!
+  const { shape, filled } = candidates(inputs, counted, settings).reduce((best, each) =>
+    each.cost < best.cost ? each : best,
+  )
   return {
     ...shape,
     places: filled.branches.map(({ row, branch }) =>
@@ -73,10 +68,90 @@ export function layOut(
   }
 }
 
+/** The layouts to choose from; see `layOut`. */
+export function candidates(
+  inputs: readonly (readonly number[])[],
+  counted: number,
+  settings: LayoutSettings,
+): Candidate[] {
+  const sequences = new Filling(inputs, settings.sharing)
+  if (settings.forms !== undefined) return openCandidates(sequences, counted, settings.forms, settings.config)
+  const chosen = (settings.shapes ?? []).flatMap((shape) => {
+    if (shape.length < sequences.longest || shape.slots < counted) return []
+    const filled = sequences.rows(shape.length)
+    return filled.trees.length <= shape.rows ? [candidate(settings.config, shape, filled)] : []
+  })
+  return chosen.length > 0 ? chosen : bucketed(sequences, counted, settings)
+}
+
+/** In each number of rows, as short as they can be. */
+function openCandidates(
+  sequences: Filling,
+  counted: number,
+  forms: readonly PassForm[] | 'any',
+  config: DecoderConfig,
+): Candidate[] {
+  const slots = multiple(Math.max(1, counted), unit)
+  const offered: Candidate[] = []
+  const counts = forms === 'any' ? powersOfTwo(sequences.count) : new Set(forms.map(({ rows }) => rows))
+  let least = Number.POSITIVE_INFINITY
+  let worse = 0
+  for (const rows of counts) {
+    const filled = sequences.atMost(rows)
+    const needed = Math.max(leastLength, ...filled.trees.map(({ size }) => size))
+    const own = spanCounts
+      .filter((querySpans) =>
+        forms === 'any'
+          ? querySpans === 1 || needed >= querySpans * leastSpan
+          : forms.some((form) => form.rows === rows && form.querySpans === querySpans),
+      )
+      .map((querySpans) => {
+        const length = querySpans * multiple(Math.ceil(needed / querySpans), unit)
+        return candidate(config, { rows, length, querySpans, slots }, filled)
+      })
+    offered.push(...own)
+    // More rows cost more and more padding.
+    const cost = Math.min(...own.map((each) => each.cost))
+    worse = cost > least ? worse + 1 : 0
+    least = Math.min(least, cost)
+    if (forms === 'any' && worse === 2) break
+  }
+  return offered
+}
+
+/** 1, 2, 4, ... up to `most`. */
+function powersOfTwo(most: number): number[] {
+  return Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, power) => 2 ** power)
+}
+
+/** In few sizes. */
+function bucketed(
+  sequences: Filling,
+  counted: number,
+  { config, steps = 4 }: Pick<LayoutSettings, 'config' | 'steps'>,
+): Candidate[] {
+  const offered: Candidate[] = []
+  const longest = Math.max(leastLength, sequences.longest)
+  for (let length = bucket(longest, steps); ; length = bucket(length + 1, steps)) {
+    const filled = sequences.rows(length)
+    const rows = bucket(filled.trees.length, steps / 2)
+    const slots = bucketSlots(counted, rows * length, steps)
+    offered.push(candidate(config, { rows, length, querySpans: spanCount(length), slots }, filled))
+    if (filled.trees.length === 1) return offered
+  }
+}
+
+function candidate(config: DecoderConfig, shape: PassShape, filled: FilledRows): Candidate {
+  return { shape, filled, cost: passCost(config, shape) }
+}
+
+function multiple(size: number, of: number): number {
+  return Math.ceil(size / of) * of
+}
+
 /** The next of `steps` sizes from a power of two to the next. */
 function bucket(size: number, steps: number): number {
-  const step = Math.max(1, 2 ** Math.floor(Math.log2(size)) / steps)
-  return Math.ceil(size / step) * step
+  return multiple(size, Math.max(1, 2 ** Math.floor(Math.log2(size)) / steps))
 }
 
 /** A whole number of parts of the places. */
@@ -91,27 +166,64 @@ interface FilledRows {
   readonly branches: readonly { readonly row: number; readonly branch: Branch }[]
 }
 
-/** In the given order, each where it adds least; among equals in the fullest row that has room. */
-function fillRows(
-  inputs: readonly (readonly number[])[],
-  order: readonly number[],
-  length: number,
-  sharing: boolean,
-): FilledRows {
-  const trees: TokenTree[] = []
-  const branches: { row: number; branch: Branch }[] = new Array(inputs.length)
-  for (const index of order) {
-    const ids = inputs[index]!
-    let found: { readonly row: number; readonly growth: number; readonly size: number } | undefined
-    trees.forEach((tree, row) => {
-      const growth = tree.growth(ids)
-      const size = tree.size + growth
-      if (size > length) return
-      if (found === undefined || growth < found.growth || (growth === found.growth && size > found.size))
-        found = { row, growth, size }
-    })
-    const row = found?.row ?? trees.push(new TokenTree(sharing)) - 1
-    branches[index] = { row, branch: trees[row]!.add(ids) }
+/** Sequences put into rows: the longest first, each where it adds least; among equals in the fullest row that has room. */
+class Filling {
+  readonly #inputs: readonly (readonly number[])[]
+  readonly #order: readonly number[]
+  readonly #sharing: boolean
+  readonly #known = new Map<number, FilledRows>()
+
+  constructor(inputs: readonly (readonly number[])[], sharing: boolean) {
+    this.#inputs = inputs
+    this.#sharing = sharing
+    this.#order = inputs.map((_, index) => index).sort((a, b) => inputs[b]!.length - inputs[a]!.length)
   }
-  return { trees, branches }
+
+  get count(): number {
+    return this.#inputs.length
+  }
+
+  /** Tokens of the longest. */
+  get longest(): number {
+    return this.#inputs[this.#order[0]!]!.length
+  }
+
+  /** Rows of at most `length` tokens. */
+  rows(length: number): FilledRows {
+    const known = this.#known.get(length)
+    if (known !== undefined) return known
+    const filled = this.#fill(length)
+    this.#known.set(length, filled)
+    return filled
+  }
+
+  /** At most so many rows, about as short as they can be. */
+  atMost(rows: number): FilledRows {
+    const together = this.rows(Number.POSITIVE_INFINITY)
+    if (rows === 1) return together
+    const least = Math.max(this.longest, together.trees[0]!.size / rows)
+    for (let length = multiple(least, unit); ; length = multiple(1.03 * length + 1, unit)) {
+      const filled = this.rows(length)
+      if (filled.trees.length <= rows) return filled
+    }
+  }
+
+  #fill(length: number): FilledRows {
+    const trees: TokenTree[] = []
+    const branches: { row: number; branch: Branch }[] = new Array(this.#inputs.length)
+    for (const index of this.#order) {
+      const ids = this.#inputs[index]!
+      let found: { readonly row: number; readonly growth: number; readonly size: number } | undefined
+      trees.forEach((tree, row) => {
+        const growth = tree.growth(ids)
+        const size = tree.size + growth
+        if (size > length) return
+        if (found === undefined || growth < found.growth || (growth === found.growth && size > found.size))
+          found = { row, growth, size }
+      })
+      const row = found?.row ?? trees.push(new TokenTree(this.#sharing)) - 1
+      branches[index] = { row, branch: trees[row]!.add(ids) }
+    }
+    return { trees, branches }
+  }
 }

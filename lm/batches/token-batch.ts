@@ -4,7 +4,8 @@
  */
 import type { HostBatch, HostTensor } from '../tensor/host-tensor.ts'
 import { attentionArrays } from './causal-arrays.ts'
-import { type LayoutSettings, layOut, type RowLayout } from './layout.ts'
+import { type Candidate, candidates, type LayoutSettings, layOut, type RowLayout } from './layout.ts'
+import { ofPlaces, ofSlots } from './open-sizes.ts'
 import { documentsOf, type Sequence, targetCount } from './sequence.ts'
 
 /** Where each sequence's counted tokens lie among the batch's labels. */
@@ -21,7 +22,7 @@ export interface TokenBatch {
 }
 
 /**
- * `ids` int32 [rows, length] and what attention reads of them (`attentionInputs`); `rows` int32 [slots] (hidden states
+ * `ids` int32 [rows, spans of queries, span] and what attention reads of them (`attentionInputs`); `rows` int32 [slots] (hidden states
  * that predict a counted token, one for several where they share it), `labels` int32 [slots], `weights` [slots] (0 for
  * padding slots). The last token of each document only ever serves as a label.
  */
@@ -51,16 +52,16 @@ export function tokenBatch(sequences: readonly Sequence[], settings: LayoutSetti
   const integers = (values: readonly number[]) => {
     const data = new Int32Array(shape.slots)
     data.set(values)
-    return { shape: [shape.slots], data }
+    return ofSlots(data)
   }
   const padded = new Float32Array(shape.slots)
   padded.set(weights)
   return {
     arrays: {
-      ids: { shape: [shape.rows, shape.length], data: ids },
+      ids: ofPlaces(shape, ids),
       rows: integers(rows),
       labels: integers(labels),
-      weights: { shape: [shape.slots], data: padded },
+      weights: ofSlots(padded),
       ...attentionArrays(settings.config, shape, places),
     },
     layout: { ...shape, counted: rows.length, spans },
@@ -69,9 +70,16 @@ export function tokenBatch(sequences: readonly Sequence[], settings: LayoutSetti
 
 /** How a batch of them would be laid out. */
 export function rowsOf(sequences: readonly Sequence[], settings: LayoutSettings): RowLayout {
-  const inputs = sequences.flatMap(inputsOf)
-  const counted = sequences.reduce((sum, sequence) => sum + targetCount(sequence), 0)
-  return layOut(inputs, counted, settings)
+  return layOut(sequences.flatMap(inputsOf), countedOf(sequences), settings)
+}
+
+/** The ways to lay them out. */
+export function candidatesOf(sequences: readonly Sequence[], settings: LayoutSettings): Candidate[] {
+  return candidates(sequences.flatMap(inputsOf), countedOf(sequences), settings)
+}
+
+function countedOf(sequences: readonly Sequence[]): number {
+  return sequences.reduce((sum, sequence) => sum + targetCount(sequence), 0)
 }
 
 /** The tokens of each of its documents that the model reads: all but the last. */
@@ -85,7 +93,7 @@ export function membership(layout: BatchLayout): HostTensor {
   layout.spans.forEach(({ start, count }, index) => {
     data.fill(1, index * layout.slots + start, index * layout.slots + start + count)
   })
-  return { shape: [layout.spans.length, layout.slots], data }
+  return ofSlots(data, layout.spans.length)
 }
 
 /** One number a sequence. */

@@ -8,10 +8,10 @@ import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { type AttentionKind, attentionKinds, type DecoderConfig } from './config.ts'
 
 export interface AttentionInputs {
-  /** Rotary tables, [batch or 1, length, 1, headSize / 2]. */
+  /** Rotary tables, [rows or 1, ...places, headSize / 2]. */
   readonly cos: Tensor
   readonly sin: Tensor
-  /** [batch or 1, queries, keys]: 0 where the query may see the key, `masked` elsewhere. */
+  /** [rows or 1, ...queries, ...keys]: 0 where the query may see the key, `masked` elsewhere. */
   readonly mask: Tensor
 }
 
@@ -40,95 +40,119 @@ export function attentionInputs(config: DecoderConfig, args: TensorMap): Attenti
   )
 }
 
-/** Attention of each row's tokens among themselves, as the masks allow. No mask lets a token see a later place. */
-export function maskedAttention(
-  config: DecoderConfig,
-  batch: number,
-  length: number,
-  inputs: AttentionInputsByKind,
-): Attend {
-  const { heads, keyValueHeads, queryScale } = config
-  const groups = heads / keyValueHeads
-  const spans = querySpans(length)
-  return (layer, q, k, v) => {
-    const { mask } = inputs[config.layerKinds[layer]!]!
-    const size = q.shape[2]!
-    /** Those of a span of places, of [batch * keyValueHeads, groups * length, size]. */
-    const queriesOf = ([start, end]: Span) => {
-      const byPlace = tf.reshape(q, [batch * keyValueHeads, groups, length, size])
-      const chosen = tf.slice(byPlace, [0, 0, start, 0], [-1, -1, end - start, -1])
-      return tf.reshape(chosen, [batch * keyValueHeads, groups * (end - start), size])
-    }
-    const mixed = spans.map((span) => {
-      const [start, end] = span
-      const seen = (x: Tensor) => (end === length ? x : tf.slice(x, [0, 0, 0], [-1, end, -1]))
-      /** [batch * keyValueHeads, groups * (end - start), end], from scaled queries */
-      const weigh = (query: Tensor, key: Tensor) => {
-        const scores = tf.matMul(query, key, false, true)
-        const byHead = tf.reshape(scores, [batch, heads, end - start, end])
-        const visible = tf.slice(mask, [0, start, 0], [-1, end - start, end])
-        return tf.reshape(tf.softmax(tf.add(byHead, tf.expandDims(visible, 1))), scores.shape)
-      }
-      const queries = spans.length === 1 ? q : queriesOf(span)
-      return attention(queries, seen(k), seen(v), queryScale, weigh)
-    })
-    if (mixed.length === 1) return mixed[0]!
-    const byPlace = mixed.map((part, index) => {
-      const [start, end] = spans[index]!
-      return tf.reshape(part, [batch * keyValueHeads, groups, end - start, size])
-    })
-    return tf.reshape(tf.concat(byPlace, 2), q.shape)
-  }
+/** Rows are whole numbers of spans: queries of a span are taken together. */
+export interface RowSpans {
+  readonly rows: number
+  /** Spans of a row. */
+  readonly spans: number
+  /** Tokens of a span. */
+  readonly span: number
 }
 
-/** Places from the first to before the last. */
-type Span = readonly [start: number, end: number]
+/** Tokens to a span at most, and spans to a row. */
+const limits = { span: 256, spans: 4 }
 
 /**
- * Spans of queries that are taken together. A query sees no key beyond its span's end, so that the upper half of long
- * rows' scores is for the most part not computed.
+ * Into how many spans of queries to divide a row. A query sees no key beyond its span's end, so that the upper half of
+ * long rows' scores is for the most part not computed.
  */
-function querySpans(length: number): Span[] {
-  const count = Math.min(4, Math.ceil(length / 256))
-  const size = Math.ceil(length / count)
-  return Array.from({ length: count }, (_, index) => [index * size, Math.min(length, (index + 1) * size)])
+export function spanCount(length: number): number {
+  let spans = 1
+  while (spans < limits.spans && length > spans * limits.span) spans *= 2
+  return spans
 }
 
-/** Weights are kept for the gradient while they are few beside the queries; else they are computed anew. */
-function keepsWeights(q: Tensor, k: Tensor): boolean {
-  return k.shape[1]! <= 4 * q.shape[2]!
-}
+/**
+ * Attention of each row's tokens among themselves, as the masks allow: softmax(scale * q k') v. No mask lets a token see
+ * a later place.
+ * @param keepWeights whether the weights are kept for the gradient, or computed anew
+ */
+export function maskedAttention(
+  { heads, keyValueHeads, headSize, queryScale, layerKinds }: DecoderConfig,
+  { rows, spans, span }: RowSpans,
+  inputs: AttentionInputsByKind,
+  keepWeights: boolean,
+): Attend {
+  const groups = heads / keyValueHeads
+  const sequences = rows * keyValueHeads
+  const ends = Array.from({ length: spans }, (_, index) => (index + 1) * span)
+  /** By span, from [sequences, groups * spans * span, ...]. */
+  const apart = (x: Tensor) => {
+    if (spans === 1) return [x]
+    const size = x.shape[2]!
+    return tf
+      .split(tf.reshape(x, [sequences, groups, spans * span, size]), spans, 2)
+      .map((part) => tf.reshape(part, [sequences, groups * span, size]))
+  }
+  const together = (parts: readonly Tensor[]) => {
+    if (spans === 1) return parts[0]!
+    const byPlace = parts.map((part) => tf.reshape(part, [sequences, groups, span, headSize]))
+    return tf.reshape(tf.concat(byPlace, 2), [sequences, groups * spans * span, headSize])
+  }
+  /** The keys or values that a span sees. */
+  const seen = (x: Tensor, index: number) =>
+    index === spans - 1 ? x : tf.slice(x, [0, 0, 0], [sequences, ends[index]!, headSize])
+  /** The sum of what the spans add to the keys that they see. */
+  const summed = (parts: readonly Tensor[]) =>
+    parts.reduceRight((sum, part, index) => {
+      const end = ends[index]!
+      const own = tf.slice(sum, [0, 0, 0], [sequences, end, headSize])
+      const rest = tf.slice(sum, [0, end, 0], [sequences, (spans - 1 - index) * span, headSize])
+      return tf.concat([tf.add(own, part), rest], 1)
+    })
 
-/** The values v that each query's weights mix: softmax(scale * q k') v. */
-function attention(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  scale: number,
-  weigh: (query: Tensor, key: Tensor) => Tensor,
-): Tensor {
-  return differentiable(
-    { q, k, v },
-    (save) => {
-      const query = tf.mul(q, scale)
-      const weights = weigh(query, k)
-      const mixed = tf.matMul(weights, v)
-      save([query, k, v, mixed, ...(keepsWeights(q, k) ? [weights] : [])])
-      return mixed
-    },
-    (dy, saved) => {
-      const [query, k, v, mixed, kept] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor | undefined]
-      const weights = kept ?? weigh(after(dy, query), k)
-      // The softmax's own gradient needs sum_j weights_j * dWeights_j, which is dy . mixed.
-      const along = tf.sum(tf.mul(dy, mixed), -1, true)
-      const dScores = tf.mul(weights, tf.sub(tf.matMul(dy, v, false, true), along))
-      return {
-        q: () => tf.mul(tf.matMul(dScores, k), scale),
-        k: () => tf.matMul(dScores, query, true),
-        v: () => tf.matMul(weights, dy, true),
-      }
-    },
-  )
+  /** [sequences, groups * span, end], from scaled queries */
+  const weigh = (query: Tensor, keys: Tensor, mask: Tensor, index: number) => {
+    const end = ends[index]!
+    const scores = tf.matMul(query, keys, false, true)
+    const byHead = tf.reshape(scores, [rows, heads, span, end])
+    const byRow = tf.reshape(mask, [mask.shape[0]!, spans * span, spans * span])
+    const visible = tf.slice(byRow, [0, index * span, 0], [mask.shape[0]!, span, end])
+    return tf.reshape(tf.softmax(tf.add(byHead, tf.expandDims(visible, 1))), scores.shape)
+  }
+
+  return (layer, q, k, v) => {
+    const { mask } = inputs[layerKinds[layer]!]!
+    return differentiable(
+      { q, k, v },
+      (save) => {
+        const query = tf.mul(q, queryScale)
+        const weights = apart(query).map((part, index) => weigh(part, seen(k, index), mask, index))
+        const mixed = together(weights.map((each, index) => tf.matMul(each, seen(v, index))))
+        save([query, k, v, mask, mixed, ...(keepWeights ? weights : [])])
+        return mixed
+      },
+      (dy, saved) => {
+        const [query, k, v, mask, mixed, ...kept] = saved as [
+          Tensor,
+          Tensor,
+          Tensor,
+          Tensor,
+          Tensor,
+          ...Tensor[],
+        ]
+        // The softmax's own gradient needs sum_j weights_j * dWeights_j, which is dy . mixed.
+        const along = apart(tf.sum(tf.mul(dy, mixed), -1, true))
+        const queries = apart(keepWeights ? query : after(dy, query))
+        const parts = apart(dy).map((dy, index) => {
+          const [query, keys, values] = [queries[index]!, seen(k, index), seen(v, index)]
+          const weights = kept[index] ?? weigh(query, keys, mask, index)
+          const dWeights = tf.matMul(dy, values, false, true)
+          const dScores = tf.mul(weights, tf.sub(dWeights, along[index]!))
+          return {
+            q: tf.matMul(dScores, keys),
+            k: tf.matMul(dScores, query, true),
+            v: tf.matMul(weights, dy, true),
+          }
+        })
+        return {
+          q: () => tf.mul(together(parts.map(({ q }) => q)), queryScale),
+          k: () => summed(parts.map(({ k }) => k)),
+          v: () => summed(parts.map(({ v }) => v)),
+        }
+      },
+    )
+  }
 }
 
 /** What a masked score is raised by: far below any score, and finite. */

@@ -15,14 +15,12 @@ const loraParts: readonly LoraPart[] = ['A', 'B', 'magnitude']
 /**
  * The outputs of `compute`, of whose inside nothing is kept for the gradient.
  * @param compute reads of the parameters it is handed only what `reads` names
- * @param leastSize numbers in the largest input below which everything is kept after all
  */
 export function decoderPart(
   parameters: DecoderParameters,
   { modules, norms }: Reads,
   inputs: TensorMap,
   compute: (parameters: DecoderParameters, inputs: TensorMap) => Tensor[],
-  leastSize?: number,
 ): Tensor[] {
   const { weights, adapter } = parameters
   const read: TensorMap = {}
@@ -39,5 +37,5 @@ export function decoderPart(
     const own = { ...parameters, weights: tensors }
     return compute(adapter === undefined ? own : { ...own, adapter: { ...adapter, tensors } }, inputs)
   }
-  return recomputed(inputs, read, computeFrom, leastSize)
+  return recomputed(inputs, read, computeFrom)
 }

@@ -23,9 +23,19 @@ export interface DecoderParameters {
   readonly operations?: DecoderOperations
   /**
    * Of each layer only what enters it is kept for the gradient (arXiv 1604.06174), where a compiled function takes one.
-   * @default parts of layers are computed anew, where they are large
+   * @default false
    */
   readonly gradientCheckpointing?: boolean | undefined
+  /** What a gradient computes anew. @default nothing: all is kept for it */
+  readonly recompute?: Recompute
+}
+
+/** Memory spared for time. */
+export interface Recompute {
+  /** Norms, gated units and the inputs of projections. */
+  readonly parts: boolean
+  /** The weights of attention. */
+  readonly attention: boolean
 }
 
 export interface DecoderOperations {
@@ -118,6 +128,7 @@ export function hiddenStates(
     const part = (...[applied, norms, inputs, compute]: Part) => {
       const modules = applied.map((projection) => names.module(layer, projection))
       const multiply = (own: DecoderParameters, x: Tensor) => project(own, modules, x)
+      if (!parameters.recompute?.parts) return compute(parameters, inputs, multiply)
       return decoderPart(parameters, { modules, norms }, inputs, (own, inputs) =>
         compute(own, inputs, multiply),
       )
@@ -175,7 +186,7 @@ export function hiddenStates(
   return normalise(parameters, names.finalNorm, x)
 }
 
-/** `compute` of a layer as one part: nothing of its inside is kept, however small it is. */
+/** `compute` of a layer as one part: nothing of its inside is kept. */
 function checkpointed(
   parameters: DecoderParameters,
   layer: number,
@@ -185,7 +196,8 @@ function checkpointed(
   const modules = projections.map((projection) => names.module(layer, projection))
   const norms = Object.values(layerNorms(parameters.config, layer))
   if (parameters.config.queryKeyNorm) norms.push(names.queryNorm(layer), names.keyNorm(layer))
-  return decoderPart(parameters, { modules, norms }, { x }, (own, { x }) => [compute(own, x!)], 0)[0]!
+  const { recompute: _, ...rest } = parameters
+  return decoderPart(rest, { modules, norms }, { x }, (own, { x }) => [compute(own, x!)])[0]!
 }
 
 /** Name of the matrix that hidden states are scored with, [vocabularySize, hiddenSize]. */

@@ -50,7 +50,7 @@ function scaled(frequency: number, scaling: RotaryScaling): number {
 /**
  * Turns pairs of numbers, one from each half of a head, by the angle of their position.
  * @param x [batch, length, heads, headSize]
- * @param cos [batch or 1, length, 1, headSize / 2]; `sin` likewise
+ * @param cos [batch or 1, ...places, headSize / 2], where the places are `length` in all; `sin` likewise
  */
 export function rotate(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
   return differentiable(
@@ -67,7 +67,11 @@ export function rotate(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
   )
 }
 
-function turned(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+function turned(x: Tensor, cosines: Tensor, sines: Tensor): Tensor {
+  const [, length, , size] = x.shape as [number, number, number, number]
+  const [cos, sin] = [cosines, sines].map((table) =>
+    tf.reshape(table, [table.shape[0]!, length, 1, size / 2]),
+  ) as [Tensor, Tensor]
   if (tf.getKernel(rotation, tf.getBackend()) !== undefined) {
     return tf.engine().runKernel(rotation, { x, cos, sin })
   }

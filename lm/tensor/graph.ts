@@ -39,10 +39,14 @@ export interface Value {
   readonly castOf?: Value
 }
 
-/** Plain sizes lie below. */
-const smallestOpenSize = 2 ** 20
+/** Above lies only what was computed from open sizes. */
+const largestInteger = 2 ** 31
+
+/** The whole numbers that a float64 holds have so many bits. */
+const exactBits = 52
 
 interface OpenSize {
+  /** The number that stands for it. */
   readonly size: number
   /** Where a run finds it. */
   source: { readonly value: Value; readonly axis: number } | undefined
@@ -114,14 +118,33 @@ export class Graph {
   readonly #inputs: Value[] = []
   readonly #constants = new Map<string, string>()
   readonly #external = new Map<string, TypedArray | Int8Array>()
-  readonly #openSizes = new Map<string, OpenSize>()
+  readonly #openSizes: ReadonlyMap<string, OpenSize>
+  /** Plain sizes lie below. */
+  readonly #leastOpenSize: number
   readonly #runtimeIntegers = new Map<string, Value>()
+  /** Where sizes are open, all results: ONNX Runtime's own inference loses sight of their shapes. */
+  readonly #results: Value[] = []
   /** Reshapes compose: the source of a reshaped value. */
   readonly #reshapeOf = new Map<string, Value>()
   #count = 0
 
-  /** @param provider what the graph will run on: lowerings choose operators that it has */
-  constructor(readonly provider: Provider = 'cpu') {}
+  /**
+   * @param provider what the graph will run on: lowerings choose operators that it has
+   * @param openSizes names of the sizes that each run chooses anew
+   */
+  constructor(
+    readonly provider: Provider = 'cpu',
+    openSizes: readonly string[] = [],
+  ) {
+    // Few open sizes leave room for large plain ones, and for large multiples.
+    const plainBits = openSizes.length > 2 ? 20 : 32
+    const multipleBits = Math.floor((exactBits - plainBits) / openSizes.length)
+    this.#leastOpenSize = openSizes.length === 0 ? Number.POSITIVE_INFINITY : 2 ** plainBits
+    const sizeOf = (index: number) => 2 ** (plainBits + index * multipleBits)
+    this.#openSizes = new Map(
+      openSizes.map((name, index) => [name, { size: sizeOf(index), source: undefined }]),
+    )
+  }
 
   input(name: string, shape: readonly number[], dtype: ElementType | 'int8'): Value {
     const value: Value = { name, shape, dtype }
@@ -134,16 +157,12 @@ export class Graph {
   }
 
   /**
-   * The number that stands for a size which each run chooses anew. Shapes are computed with it as with any other: sums
-   * and multiples (by less than 256) of open sizes are read back from the numbers, and computed when the graph runs.
-   * Some input must have the size itself.
+   * The number that stands for an open size. Shapes are computed with it as with any other: sums and multiples of open
+   * sizes (by less than 1024, by less than 256 of more than two) are read back from the numbers, and computed when the
+   * graph runs. Some input must have the size itself.
    */
   openSize(name: string): number {
-    const known = this.#openSizes.get(name)
-    if (known !== undefined) return known.size
-    const size = smallestOpenSize * 256 ** this.#openSizes.size
-    this.#openSizes.set(name, { size, source: undefined })
-    return size
+    return this.#openSizes.get(name)!.size
   }
 
   uniform(value: number, shape: readonly number[], dtype: ValueType): Value {
@@ -168,23 +187,33 @@ export class Graph {
 
   /** A one-dimensional int64 constant: shapes, axes, indices of ONNX operators. */
   integers(values: readonly number[]): Value {
-    if (values.some((value) => this.#isOpen(value))) return this.#computedIntegers(values)
+    if (values.some((value) => this.isOpen(value))) return this.#computedIntegers(values)
+    if (values.some((value) => value > largestInteger))
+      throw new Error('no number less than an open size is known')
     const name = this.#shared(`i64:${values.join()}`, (fresh) =>
       rawTensor(fresh, BigInt64Array.from(values, BigInt), [values.length], 'int64'),
     )
     return { name, shape: [values.length], dtype: 'int64' }
   }
 
+  /** A size as a number to compute with: a scalar, int32. */
+  sizeAsNumber(size: number): Value {
+    if (!this.isOpen(size)) return this.scalar(size, 'int32')
+    const scalar = this.op('Squeeze', [this.#computedIntegers([size])], {}, [], 'int64')
+    return this.op('Cast', [scalar], { to: onnxType.int32 }, [], 'int32')
+  }
+
   /** 0, 1, ... up to `count`, int64. */
   range(count: number): Value {
-    if (!this.#isOpen(count)) return this.integers(Array.from({ length: count }, (_, index) => index))
+    if (!this.isOpen(count)) return this.integers(Array.from({ length: count }, (_, index) => index))
     const bounds = [this.integers([0]), this.#computedIntegers([count]), this.integers([1])]
     const scalars = bounds.map((each) => this.op('Squeeze', [each], {}, [], 'int64'))
     return this.op('Range', scalars, {}, [count], 'int64')
   }
 
-  #isOpen(size: number): boolean {
-    return this.#openSizes.size > 0 && size >= smallestOpenSize
+  /** Whether a size is known only when the graph runs. */
+  isOpen(size: number): boolean {
+    return size >= this.#leastOpenSize
   }
 
   #computedIntegers(values: readonly number[]): Value {
@@ -192,7 +221,7 @@ export class Graph {
     const known = this.#runtimeIntegers.get(key)
     if (known !== undefined) return known
     const parts = values.map((value) =>
-      this.#isOpen(value) ? this.#computedSize(value) : this.integers([value]),
+      this.isOpen(value) ? this.#computedSize(value) : this.integers([value]),
     )
     const vector =
       parts.length === 1 ? parts[0]! : this.op('Concat', parts, { axis: 0 }, [parts.length], 'int64')
@@ -254,10 +283,12 @@ export class Graph {
     const output = shapes.map(() => this.#fresh('t'))
     const attribute = Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value))
     this.#nodes.push({ opType: type, domain, name: `${type}_${output[0]}`, input, output, attribute })
-    return output.map((name, index) => {
+    const values = output.map((name, index): Value => {
       const type = typeof dtype === 'string' ? dtype : dtype[index]!
       return { name, shape: shapes[index]!, dtype: type }
     })
+    if (this.#openSizes.size > 0) this.#results.push(...values)
+    return values
   }
 
   reshape(value: Value, shape: readonly number[]): Value {
@@ -332,7 +363,7 @@ export class Graph {
           elemType: onnxType[value.dtype],
           shape: {
             dim: value.shape.map((size) =>
-              this.#isOpen(size) ? { dimParam: `size_${size}` } : { dimValue: size },
+              this.isOpen(size) ? { dimParam: `size_${size}` } : { dimValue: size },
             ),
           },
         },
@@ -349,6 +380,10 @@ export class Graph {
         node,
         initializer: [...this.#initializers.values()].filter((tensor) => needed.has(tensor.name!)),
         input: inputs.map((value) => describe(value.name!, value)),
+        // What is known to have one shape can have one memory.
+        valueInfo: this.#results.flatMap((value) =>
+          needed.has(value.name!) && !renamed.has(value.name!) ? [describe(value.name!, value)] : [],
+        ),
         output: outputs.map(({ name, value }) => describe(name, value)),
       },
     }

@@ -66,8 +66,8 @@ export function jit<Arguments extends TensorMap, Results extends TensorMap>(
   const execute = (args: Arguments): Results => {
     const backend = currentOnnxBackend()
     if (backend === undefined || backend.isTracing || tf.engine().isTapeOn()) return runAsItIs(fn, args)
-    // Open sizes are computed on the CPU, which graphs for a GPU must not fall back to.
-    const open = backend.provider === 'cpu' ? openSizes : {}
+    // Graphs for a GPU must not fall back to the CPU.
+    const open = leavesSizesOpen() ? openSizes : {}
     const shapes = Object.entries(args).map(([name, { dtype, shape }]) => {
       const sizes = shape.map((size, axis) => open[name]?.[axis] ?? size)
       return `${name} ${dtype}[${sizes}]`
@@ -111,6 +111,12 @@ function runAsItIs<Arguments extends TensorMap, Results extends TensorMap>(
   })
 }
 
+/** Whether compiled functions leave open sizes open on the device in use. Open sizes are computed on the CPU. */
+export function leavesSizesOpen(): boolean {
+  const provider = currentOnnxBackend()?.provider
+  return provider === undefined || provider === 'cpu'
+}
+
 type CompilationCosts = Parameters<typeof recordCompilation>[2]
 
 interface CompileOptions {
@@ -126,7 +132,8 @@ function compile<Arguments extends TensorMap>(
   { openSizes, constants, record }: CompileOptions,
 ): Compiled {
   const begun = performance.now()
-  const graph = new Graph(backend.provider)
+  const names = new Set(Object.values(openSizes).flatMap((sizes) => sizes.filter((name) => name !== null)))
+  const graph = new Graph(backend.provider, [...names])
   // By the object itself: assigning to a variable gives it another buffer, and tensors that share one part ways.
   const captured = new Map<tf.TensorInfo, Value>()
   const capture = (info: tf.TensorInfo, dtype: ElementType): Value => {
@@ -180,7 +187,7 @@ function compile<Arguments extends TensorMap>(
   const used = new Set(encoded.inputs)
   const outputs = results.map(({ name, value: { shape, dtype } }) => ({
     name: `${resultPrefix}${name}`,
-    shape: Object.keys(openSizes).length > 0 ? undefined : shape,
+    shape: shape.some((size) => graph.isOpen(size)) ? undefined : shape,
     dtype: dtype as ElementType,
   }))
   const { provider } = backend

@@ -3,6 +3,7 @@
  * graph this costs only what the gradient reads: of a norm and a product, the norm.
  */
 import { differentiable } from './differentiable.ts'
+import { ordering } from './lowerings/ordering.ts'
 import { currentOnnxBackend } from './onnx-backend.ts'
 import { type Tensor, type TensorMap, tf } from './tf.ts'
 
@@ -12,24 +13,18 @@ interface Operation {
   readonly inputs: TensorMap
 }
 
-/** What follows from less takes little memory, and more time to trace anew. */
-const usualLeastSize = 65_536
-
 /**
  * `compute`, of which compiled functions keep nothing but its inputs for the gradient.
  * @param inputs the values that the outputs follow from; what does not follow from the first of them is kept
  * @param weights the other tensors that `compute` reads and that may have gradients
- * @param leastSize numbers in the largest input below which everything is kept
  * @returns the outputs of `compute`
  */
 export function recomputed(
   inputs: TensorMap,
   weights: TensorMap,
   compute: (inputs: TensorMap, weights: TensorMap) => Tensor[],
-  leastSize = usualLeastSize,
 ): Tensor[] {
-  const isLarge = Object.values(inputs).some(({ size }) => size >= leastSize)
-  if (!isLarge || !tf.engine().isTapeOn() || !currentOnnxBackend()?.isTracing) return compute(inputs, weights)
+  if (!tf.engine().isTapeOn() || !currentOnnxBackend()?.isTracing) return compute(inputs, weights)
   const names = Object.keys({ ...weights, ...inputs })
   const operation: Operation = {
     inputs: { ...weights, ...inputs },
@@ -69,8 +64,12 @@ function withGradients(outputs: readonly Tensor[], dys: readonly Tensor[]): Tens
  * computed from x, and no scheduler computes it ahead of time.
  */
 export function after(earlier: Tensor, x: Tensor): Tensor {
-  const first = tf.slice(tf.reshape(earlier, [-1]), [0], [1])
-  return tf.add(x, tf.reshape(tf.minimum(tf.abs(first), 0), []))
+  if (!currentOnnxBackend()?.isTracing) return x
+  return differentiable(
+    { x },
+    () => tf.engine().runKernel(ordering, { earlier, x }) as Tensor,
+    (dy) => ({ x: () => tf.clone(dy) }),
+  )
 }
 
 /** `tf.grads` within a gradient: tfjs has one tape, which the outer gradient still needs. */

@@ -6,9 +6,11 @@
  */
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
+import { replaceReductionGradients } from './reduction-gradients.ts'
 
 // It passes over what the mirrored elements contribute: an error is better than a wrong number.
 tf.unregisterGradient('MirrorPad')
+replaceReductionGradients()
 
 export { tf }
 export type Tensor = tf.Tensor

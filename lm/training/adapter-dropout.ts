@@ -19,22 +19,28 @@ import type { Place } from './trainer.ts'
 const prime = 2039
 
 /**
- * What `droppedInputs` reads: `dropout_rows` [modules, 3, rows * length, 1], `dropout_columns`
+ * What `droppedInputs` reads: `dropout_rows` [modules, 3, rows, spans of queries, span], `dropout_columns`
  * [modules, 2, 1, widest input].
  */
 export function dropoutArrays(
   modules: readonly LoraModule[],
   config: DecoderConfig,
-  shape: Pick<PassShape, 'rows' | 'length'>,
+  shape: Pick<PassShape, 'rows' | 'length' | 'querySpans'>,
   seed: number,
   { update, micro, pass }: Place,
 ): HostBatch {
   const random = createRandom(`dropout ${seed} ${update} ${micro} ${pass}`)
   const widest = Math.max(...modules.map(({ projection }) => projectionShape(config, projection)[1]))
+  const { querySpans } = shape
+  const span = shape.length / querySpans
   const rows = shape.rows * shape.length
   const drawn = (size: number) => Float32Array.from({ length: size }, () => random.word() % prime)
   return {
-    dropout_rows: { shape: [modules.length, 3, rows, 1], data: drawn(modules.length * 3 * rows) },
+    dropout_rows: {
+      shape: [modules.length, 3, shape.rows, querySpans, span],
+      openSizes: [null, null, null, null, 'span'],
+      data: drawn(modules.length * 3 * rows),
+    },
     dropout_columns: { shape: [modules.length, 2, 1, widest], data: drawn(modules.length * 2 * widest) },
   }
 }
@@ -55,7 +61,8 @@ export function droppedInputs(
   return (module, x) => {
     const at = index.get(module)!
     const [count, width] = x.shape as [number, number]
-    const row = (which: number) => tf.reshape(tf.slice(rows, [at, which, 0, 0], [1, 1, count, 1]), [count, 1])
+    const row = (which: number) =>
+      tf.reshape(tf.slice(rows, [at, which, 0, 0, 0], [1, 1, -1, -1, -1]), [count, 1])
     const column = (which: number) =>
       tf.reshape(tf.slice(columns, [at, which, 0, 0], [1, 1, 1, width]), [1, width])
     // Only once x is there: where x is computed anew for a gradient so is this, instead of being kept.

@@ -1,7 +1,7 @@
 /** @file Loss, metrics and gradient of a micro-batch as one compiled function, a graph for each shape. */
 
-import type { DecoderParameters } from '../model/decoder.ts'
-import { upload } from '../tensor/host-tensor.ts'
+import type { DecoderParameters, Recompute } from '../model/decoder.ts'
+import { type HostBatch, openSizesOf, upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import { scoreLabels } from './forward.ts'
@@ -19,6 +19,8 @@ export interface GradientSettings {
   readonly temperature?: number | undefined
   /** As in `DecoderParameters`. @default false */
   readonly gradientCheckpointing?: boolean | undefined
+  /** @default nothing */
+  readonly recompute?: Recompute | undefined
 }
 
 export interface Measured {
@@ -30,13 +32,11 @@ const metricPrefix = 'metric '
 
 export class CompiledGradient {
   private readonly settings: GradientSettings
-  private readonly withGradient: Jitted<TensorMap, TensorMap>
-  private readonly withoutGradient: Jitted<TensorMap, TensorMap>
+  private withGradient: Jitted<TensorMap, TensorMap> | undefined
+  private withoutGradient: Jitted<TensorMap, TensorMap> | undefined
 
   constructor(settings: GradientSettings) {
     this.settings = settings
-    this.withGradient = this.compile()
-    this.withoutGradient = this.compileValue()
   }
 
   /**
@@ -45,27 +45,30 @@ export class CompiledGradient {
    * @returns `g`, accumulated + the micro-batch's gradient: a fresh tensor
    */
   run(batch: MicroBatch, p: Tensor, accumulated: Tensor): Measured & { readonly g: Tensor } {
+    this.withGradient ??= this.compile(batch.arrays)
     const { g, ...rest } = call(this.withGradient, batch, { p, accumulated })
     return { g: g!, ...toHost(rest) }
   }
 
   /** The same numbers without a gradient. */
   measure(batch: MicroBatch, p: Tensor): Measured {
+    this.withoutGradient ??= this.compileValue(batch.arrays)
     return toHost(call(this.withoutGradient, batch, { p }))
   }
 
   dispose(): void {
-    this.withGradient.dispose()
-    this.withoutGradient.dispose()
+    this.withGradient?.dispose()
+    this.withoutGradient?.dispose()
   }
 
   private outcomeOf(trained: TensorMap, batch: TensorMap) {
-    const { assemble, objective, temperature = 1, gradientCheckpointing } = this.settings
-    const parameters = { ...assemble(trained, batch), gradientCheckpointing }
+    const { assemble, objective, temperature = 1, gradientCheckpointing, recompute } = this.settings
+    const own = { gradientCheckpointing, ...(recompute && { recompute }) }
+    const parameters = { ...assemble(trained, batch), ...own }
     return objective(scoreLabels(parameters, batch, temperature), batch)
   }
 
-  private compile(): Jitted<TensorMap, TensorMap> {
+  private compile(arrays: HostBatch): Jitted<TensorMap, TensorMap> {
     const { layout } = this.settings
     return jit(
       ({ p, accumulated, ...batch }: TensorMap) => {
@@ -89,11 +92,11 @@ export class CompiledGradient {
         }
         return results
       },
-      { name: 'gradient', donate: ['accumulated'] },
+      { name: 'gradient', donate: ['accumulated'], openSizes: openSizesOf(arrays) },
     )
   }
 
-  private compileValue(): Jitted<TensorMap, TensorMap> {
+  private compileValue(arrays: HostBatch): Jitted<TensorMap, TensorMap> {
     const { layout } = this.settings
     return jit(
       ({ p, ...batch }: TensorMap) => {
@@ -101,7 +104,7 @@ export class CompiledGradient {
         const named = Object.entries(metrics).map(([name, tensor]) => [metricPrefix + name, tensor])
         return { loss, ...Object.fromEntries(named) } as TensorMap
       },
-      { name: 'loss' },
+      { name: 'loss', openSizes: openSizesOf(arrays) },
     )
   }
 }

@@ -5,9 +5,11 @@
  */
 import { inPasses } from '../batches/in-passes.ts'
 import type { LayoutSettings } from '../batches/layout.ts'
-import { planShapes } from '../batches/shape-plan.ts'
+import { recomputation } from '../batches/recomputation.ts'
+import { planGraphs } from '../batches/shape-plan.ts'
 import { inputsOf, rowsOf } from '../batches/token-batch.ts'
 import type { DecoderConfig } from '../model/config.ts'
+import type { Recompute } from '../model/decoder.ts'
 import type { TrainingTask } from './trainer.ts'
 
 type PassedTask<Row> = Pick<TrainingTask<Row>, 'sequencesOf' | 'separable' | 'disturb'>
@@ -16,7 +18,8 @@ export interface Passes<Row> {
   /** The rows of a micro-batch by pass. */
   of(rows: readonly Row[]): Row[][]
   readonly layout: LayoutSettings
-  /** For the log: how many shapes, how much of them is padding. */
+  readonly recompute: Recompute
+  /** For the log: how many passes and graphs, how much of them is padding. */
   readonly summary: string
 }
 
@@ -41,19 +44,21 @@ export function planPasses<Row>(
       ? inPasses(rows, (row) => task.sequencesOf(row).flatMap(inputsOf), config, sharing)
       : [[...rows]]
   const passes = course.slice(0, plannedMicroBatches).flatMap(of)
-  const layouts = (settings: LayoutSettings) =>
-    passes.map((rows) => rowsOf(rows.flatMap(task.sequencesOf), settings))
-  const needed = layouts({ config, sharing, steps: 8 })
-  const shapes = planShapes(needed, config)
-  const layout = { config, sharing, shapes }
-  const planned = layouts(layout)
+  const sequences = passes.map((rows) => rows.flatMap(task.sequencesOf))
+  const layout = planGraphs(sequences, config, sharing)
+  const planned = sequences.map((each) => rowsOf(each, layout))
   const occupied = planned.reduce((sum, each) => sum + each.occupied, 0)
   const places = planned.reduce((sum, { rows, length }) => sum + rows * length, 0)
-  const used = new Set(planned.map(({ rows, length, slots }) => `${rows} ${length} ${slots}`))
+  const graphs = new Set(
+    planned.map(({ rows, length, querySpans, slots }) =>
+      layout.forms === undefined ? `${rows} ${length} ${slots}` : `${rows} ${querySpans}`,
+    ),
+  )
   const padding = (100 * (1 - occupied / places)).toFixed(1)
   return {
     of,
     layout,
-    summary: `${used.size === 1 ? 'one shape' : `${used.size} shapes`}, ${padding}% padding`,
+    recompute: recomputation(config, planned),
+    summary: `${passes.length} passes, ${graphs.size === 1 ? 'one graph' : `${graphs.size} graphs`}, ${padding}% padding`,
   }
 }

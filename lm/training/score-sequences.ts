@@ -3,13 +3,12 @@
  * policies.
  */
 
-import type { PassShape } from '../batches/cost.ts'
+import type { LayoutSettings } from '../batches/layout.ts'
 import type { Sequence } from '../batches/sequence.ts'
-import { planShapes } from '../batches/shape-plan.ts'
-import { rowsOf, type TokenBatch, tokenBatch } from '../batches/token-batch.ts'
-import type { DecoderConfig } from '../model/config.ts'
+import { planGraphs, unplanned } from '../batches/shape-plan.ts'
+import { type TokenBatch, tokenBatch } from '../batches/token-batch.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
-import { upload } from '../tensor/host-tensor.ts'
+import { type HostBatch, openSizesOf, upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
 import { type TensorMap, tf } from '../tensor/tf.ts'
 import { scoreLabels } from './forward.ts'
@@ -21,34 +20,32 @@ export interface ScoringHooks {
 
 /** Scores with one policy, call after call: what is compiled for a shape once serves until it is disposed. */
 export class SequenceScorer {
-  readonly #config: DecoderConfig
+  readonly #parameters: DecoderParameters
   readonly #batchSize: number
-  readonly #shapes: readonly PassShape[] | undefined
-  readonly #run: Jitted<TensorMap, TensorMap>
+  readonly #temperature: number
+  readonly #layout: LayoutSettings
+  #run: Jitted<TensorMap, TensorMap> | undefined
 
-  /** @param shapes planned for what it will be given; see `LayoutSettings` */
+  /** @param layout planned for what it will be given (`planGraphs`) */
   constructor(
     parameters: DecoderParameters,
     batchSize: number,
     temperature: number,
-    shapes?: readonly PassShape[],
+    layout: LayoutSettings = unplanned(parameters.config, true),
   ) {
-    this.#config = parameters.config
+    this.#parameters = parameters
     this.#batchSize = batchSize
-    this.#shapes = shapes
-    this.#run = jit((batch: TensorMap) => ({ logps: scoreLabels(parameters, batch, temperature).logps }), {
-      name: 'scores',
-    })
+    this.#temperature = temperature
+    this.#layout = layout
   }
 
   /** For each sequence, the log-probability of each of its counted tokens, in order. */
   async score(sequences: readonly Sequence[], hooks: ScoringHooks): Promise<Float32Array[]> {
     const results: Float32Array[] = new Array(sequences.length)
-    const layout = { config: this.#config, sharing: true, shapes: this.#shapes }
     let done = 0
     for (const batch of inBatches(sequences, this.#batchSize)) {
       const chosen = batch.map((index) => sequences[index]!)
-      const logps = this.#scoreBatch(tokenBatch(chosen, layout))
+      const logps = this.#scoreBatch(tokenBatch(chosen, this.#layout))
       batch.forEach((index, each) => {
         results[index] = logps[each]!
       })
@@ -61,15 +58,24 @@ export class SequenceScorer {
   }
 
   dispose(): void {
-    this.#run.dispose()
+    this.#run?.dispose()
   }
 
   #scoreBatch({ arrays, layout }: TokenBatch): Float32Array[] {
+    const run = this.#compiled(arrays)
     const tensors = upload(arrays)
-    const { logps } = this.#run(tensors)
+    const { logps } = run(tensors)
     const values = logps!.dataSync() as Float32Array
     tf.dispose([...Object.values(tensors), logps!])
     return layout.spans.map(({ start, count }) => values.slice(start, start + count))
+  }
+
+  #compiled(arrays: HostBatch): Jitted<TensorMap, TensorMap> {
+    this.#run ??= jit(
+      (batch: TensorMap) => ({ logps: scoreLabels(this.#parameters, batch, this.#temperature).logps }),
+      { name: 'scores', openSizes: openSizesOf(arrays) },
+    )
+    return this.#run
   }
 }
 
@@ -98,12 +104,9 @@ export async function scoreSequences(
   temperature: number,
   hooks: ScoringHooks,
 ): Promise<Float32Array[]> {
-  const { config } = parameters
-  const needed = inBatches(sequences, batchSize).map((batch) => {
-    const chosen = batch.map((index) => sequences[index]!)
-    return rowsOf(chosen, { config, sharing: true, steps: 8 })
-  })
-  const scorer = new SequenceScorer(parameters, batchSize, temperature, planShapes(needed, config))
+  const batches = inBatches(sequences, batchSize).map((batch) => batch.map((index) => sequences[index]!))
+  const layout = planGraphs(batches, parameters.config, true)
+  const scorer = new SequenceScorer(parameters, batchSize, temperature, layout)
   try {
     return await scorer.score(sequences, hooks)
   } finally {

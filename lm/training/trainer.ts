@@ -138,6 +138,9 @@ export async function train<Row>(
   const { optimizer, isDecayed, temperature, gradientCheckpointing, validation } = settings
   let best = saved?.best
   let tokensSeen = (log.findLast(({ num_tokens }) => num_tokens !== undefined)?.num_tokens ?? 0) as number
+  const passes = planPasses(task, firstEpoch.map(rowsOf), config)
+  context.log(`layout: ${passes.summary}`)
+  const { recompute } = passes
   const learner = new Learner(
     {
       assemble,
@@ -147,12 +150,11 @@ export async function train<Row>(
       gradientCheckpointing,
       optimizer,
       isDecayed,
+      recompute,
     },
     saved ?? initialState(initial),
   )
   let order: { readonly epoch: number; readonly batches: number[][] } | undefined
-  const passes = planPasses(task, firstEpoch.map(rowsOf), config)
-  context.log(`layout: ${passes.summary}`)
   const evaluation =
     task.heldOut && validation && planEvaluation(task, task.heldOut, settings.batchSize, config)
   let savedAtMs = performance.now()

@@ -1,5 +1,6 @@
 /** @file Micro-batches of preference pairs. */
 
+import { ofSlots } from '../../lm/batches/open-sizes.ts'
 import { targetCount } from '../../lm/batches/sequence.ts'
 import { type BatchLayout, membership, perSequence, tokenBatch } from '../../lm/batches/token-batch.ts'
 import type { Objective } from '../../lm/training/objective.ts'
@@ -62,13 +63,13 @@ export function pairTask(
       const shares = (of: BatchLayout['spans'], total: number) => {
         const data = new Float32Array(slots)
         for (const { start, count } of of) data.fill(1 / total, start, start + count)
-        return { shape: [slots], data }
+        return ofSlots(data)
       }
       return {
         arrays: {
           ...arrays,
           membership: members,
-          summing: { shape: members.shape, data: summing },
+          summing: ofSlots(summing, spans.length),
           lengths: perSequence(spans.map(({ count }) => count)),
           reference: perSequence([
             ...part.map(({ referenceChosen }) => referenceChosen),

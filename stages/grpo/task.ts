@@ -1,6 +1,7 @@
 /** @file Micro-batches of scored completions for the policy gradient. */
 
 import type { LayoutSettings } from '../../lm/batches/layout.ts'
+import { ofSlots } from '../../lm/batches/open-sizes.ts'
 import { type Sequence, targetCount } from '../../lm/batches/sequence.ts'
 import { type BatchLayout, membership, perSequence, tokenBatch } from '../../lm/batches/token-batch.ts'
 import type { HostTensor } from '../../lm/tensor/host-tensor.ts'
@@ -32,7 +33,7 @@ export function perSlot(layout: BatchLayout, value: (sequence: number, token: nu
   layout.spans.forEach(({ start, count }, sequence) => {
     for (let token = 0; token < count; token++) data[start + token] = value(sequence, token)
   })
-  return { shape: [layout.slots], data }
+  return ofSlots(data)
 }
 
 /** The accumulated batch that a micro-batch is a part of, as far as its loss depends on it. */
@@ -104,7 +105,7 @@ export function policyBatch(
     arrays: {
       ...arrays,
       membership: members,
-      averaging: { shape: members.shape, data: averaging },
+      averaging: ofSlots(averaging, layout.spans.length),
       occupied: perSequence(layout.spans.map(({ count }) => Math.sign(count))),
       advantages: perSlot(layout, (row) => part[row]!.advantage),
       old: perSlot(layout, (row, token) => part[row]!.old?.[token] ?? 0),

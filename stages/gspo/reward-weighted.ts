@@ -1,4 +1,5 @@
 /** @file Likelihood weighted by softmaxed rewards: rows are prompts with all their completions. */
+import { ofSlots } from '../../lm/batches/open-sizes.ts'
 import { tokenBatch } from '../../lm/batches/token-batch.ts'
 import { rewardWeighted } from '../../lm/training/objectives/weighted-likelihood.ts'
 import type { TrainingTask } from '../../lm/training/trainer.ts'
@@ -36,13 +37,12 @@ export function rewardWeightedTask(rows: readonly WeightedGroup[], kl: number): 
           if (sample.reference !== undefined) reference.set(Array.from(sample.reference), start)
         })
       }
-      const slots = [layout.slots]
       return {
         arrays: {
           ...arrays,
-          factors: { shape: slots, data: factors },
-          klFactors: { shape: slots, data: klFactors },
-          reference: { shape: slots, data: reference },
+          factors: ofSlots(factors),
+          klFactors: ofSlots(klFactors),
+          reference: ofSlots(reference),
         },
         layout,
         tokens: samples.reduce((sum, { sequence }) => sum + sequence.ids.length, 0),

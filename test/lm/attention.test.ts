@@ -23,13 +23,20 @@ const config = {
 /** The whole square of scores at once, differentiated by tfjs. */
 function plainAttention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, length: number): Tensor {
   const scores = tf.mul(tf.matMul(q, k, false, true), config.queryScale)
-  const visible = tf.add(tf.reshape(scores, [batch, heads, length, length]), tf.expandDims(mask, 1))
+  const square = tf.reshape(mask, [1, 1, length, length])
+  const visible = tf.add(tf.reshape(scores, [batch, heads, length, length]), square)
   return tf.matMul(tf.reshape(tf.softmax(visible), scores.shape), v)
 }
 
 describe('attention within rows', () => {
-  // One span of queries, several equal ones, and a shorter last one; weights kept or computed anew.
-  it.each([7, 40, 300, 512, 700])('of %d tokens: values and gradients', (length) => {
+  it.each([
+    { spans: 1, span: 7, keepWeights: true },
+    { spans: 1, span: 40, keepWeights: false },
+    { spans: 2, span: 150, keepWeights: true },
+    { spans: 2, span: 256, keepWeights: false },
+    { spans: 4, span: 175, keepWeights: false },
+  ])('of $spans spans of $span tokens: values and gradients', ({ spans, span, keepWeights }) => {
+    const length = spans * span
     const random = createRandom(`attention ${length}`)
     const draw = (shape: number[]) =>
       tf.tensor(
@@ -45,9 +52,9 @@ describe('attention within rows', () => {
     // Two sequences: the second begins where a third of the row is full.
     const places = Int32Array.from({ length }, (_, place) => place)
     const cut = Math.floor(length / 3)
-    const shape = { rows: 1, length }
+    const shape = { rows: 1, length, querySpans: spans }
     const arrays = attentionArrays(config, shape, [places.subarray(0, cut), places.subarray(cut)])
-    const mask = tf.tensor(arrays['mask.full']!.data, [1, length, length])
+    const mask = tf.tensor(arrays['mask.full']!.data, arrays['mask.full']!.shape)
     const gradientsOf = (attend: (q: Tensor, k: Tensor, v: Tensor, mask: Tensor) => Tensor) =>
       jit(({ q, k, v, mask, dy }: TensorMap) => {
         const { value, grads } = tf.valueAndGrads((...[q, k, v]: Tensor[]) => attend(q!, k!, v!, mask!))(
@@ -57,7 +64,12 @@ describe('attention within rows', () => {
         return { value, q: grads[0]!, k: grads[1]!, v: grads[2]! }
       })({ q, k, v, mask, dy })
     const ours = gradientsOf((q, k, v, mask) =>
-      maskedAttention(config, batch, length, { full: { mask } as AttentionInputs })(0, q, k, v),
+      maskedAttention(
+        config,
+        { rows: batch, spans, span },
+        { full: { mask } as AttentionInputs },
+        keepWeights,
+      )(0, q, k, v),
     )
     const theirs = gradientsOf((q, k, v, mask) => plainAttention(q, k, v, mask, length))
     for (const name of ['value', 'q', 'k', 'v'] as const) {

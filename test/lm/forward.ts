@@ -14,7 +14,7 @@ export function logitsOf(parameters: DecoderParameters, rows: readonly (readonly
   const length = Math.max(...rows.map((row) => row.length))
   const program = jit(({ ids, ...rest }: TensorMap) => {
     const inputs = attentionInputs(config, rest)
-    const attend = maskedAttention(config, batch, length, inputs)
+    const attend = maskedAttention(config, { rows: batch, spans: 1, span: length }, inputs, true)
     const hidden = hiddenStates(parameters, ids!, batch, length, inputs, attend)
     return { logits: tf.reshape(logits(parameters, hidden), [batch, length, config.vocabularySize]) }
   })

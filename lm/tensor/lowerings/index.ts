@@ -8,6 +8,7 @@ import { indexing } from './indexing.ts'
 import { type KernelAttributes, type Lowerings, NoLowering } from './lowering.ts'
 import { products } from './matmul.ts'
 import { normalisations } from './normalisation.ts'
+import { orderings } from './ordering.ts'
 import { quantisedProducts } from './quantised-product.ts'
 import { reductions } from './reduction.ts'
 import { rotations } from './rotation.ts'
@@ -28,6 +29,7 @@ export const lowerings: Lowerings = {
   ...indexing,
   ...rotations,
   ...normalisations,
+  ...orderings,
   ...quantisedProducts,
   ...scattering,
 }

@@ -7,7 +7,7 @@ import type { Lowerings } from './lowering.ts'
 function withinRange(graph: Graph, indices: Value, size: number): Value {
   if (graph.isConstant(indices)) return indices
   const negative = graph.op('Less', [indices, graph.scalar(0, 'int32')], {}, indices.shape, 'bool')
-  const outside = graph.scalar(size, 'int32')
+  const outside = graph.sizeAsNumber(size)
   return graph.op('Where', [negative, outside, indices], {}, indices.shape, 'int32')
 }
 

@@ -1,7 +1,7 @@
 /** @file Kernels that write by index: segment sums and scattered updates. */
 import { type ElementType, sizeOf } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
-import type { Lowerings } from './lowering.ts'
+import { type Lowerings, NoLowering } from './lowering.ts'
 
 /**
  * Writes rows into the rows of a matrix, or adds them to what is there.
@@ -30,6 +30,7 @@ function rowsOf(graph: Graph, indices: Value, shape: readonly number[]): Value {
   const count = sizeOf(indices.shape) / axes
   const flat = [count, axes]
   const extents = shape.slice(0, axes)
+  if (extents.some((extent) => graph.isOpen(extent))) throw new NoLowering('an open size')
   const strides = extents.map((_, axis) => sizeOf(extents.slice(axis + 1)))
   const bounds = graph.constant(Int32Array.from(extents), [1, axes], 'int32')
   const vectors = graph.reshape(indices, flat)
@@ -76,7 +77,7 @@ export const scattering: Lowerings = {
     const dtype = x!.dtype as ElementType
     const rest = x!.shape.slice(ids.shape.length)
     // Rows of no segment are dropped: zeros, added to the first.
-    const bounds = [0, numSegments].map((bound) => graph.scalar(bound, 'int32'))
+    const bounds = [0, numSegments].map((bound) => graph.sizeAsNumber(bound))
     const above = graph.op('GreaterOrEqual', [ids, bounds[0]!], {}, ids.shape, 'bool')
     const below = graph.op('Less', [ids, bounds[1]!], {}, ids.shape, 'bool')
     const known = graph.op('And', [above, below], {}, ids.shape, 'bool')

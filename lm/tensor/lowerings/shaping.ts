@@ -1,5 +1,5 @@
 /** @file Kernels that move elements without computing: reshape, transpose, concat, split, pad, tile, fill. */
-import { allocate, type ElementType, positiveAxis, sizeOf } from '../dtype.ts'
+import { allocate, type ElementType, onnxType, positiveAxis, sizeOf } from '../dtype.ts'
 import type { Graph, Value } from '../graph.ts'
 import { tf } from '../tf.ts'
 import { type Lowerings, list, NoLowering } from './lowering.ts'
@@ -95,6 +95,11 @@ export const shaping: Lowerings = {
     // tfjs counts down where `stop` lies below `start` and no step is given, which arrives here as 1.
     const stride = step === 1 && stop < start ? -1 : step
     const length = Math.max(0, Math.ceil((stop - start) / stride))
+    if (graph.isOpen(length)) {
+      if (start !== 0 || stride !== 1)
+        throw new NoLowering('a range of an open size that does not count from 0')
+      return graph.op('Cast', [graph.range(length)], { to: onnxType[dtype as ElementType] }, [length], dtype)
+    }
     const values = allocate(dtype, length).map((_, index) => start + index * stride)
     return graph.constant(values, [length], dtype)
   },

@@ -1,5 +1,6 @@
 /** @file Next-token cross-entropy over counted tokens: the mean over the whole accumulated batch. */
 
+import { ofSlots } from '../../batches/open-sizes.ts'
 import type { Sequence } from '../../batches/sequence.ts'
 import type { BatchLayout } from '../../batches/token-batch.ts'
 import type { HostBatch } from '../../tensor/host-tensor.ts'
@@ -44,10 +45,10 @@ export function supervisedShares(
   whole: readonly Sequence[],
 ): HostBatch {
   const { total, counted } = totalsOf(whole)
-  const { data, shape } = arrays.weights!
+  const { data } = arrays.weights!
   return {
-    shares: { shape, data: Float32Array.from(data, (weight) => weight / total) },
-    counts: { shape, data: Float32Array.from(data, (_, slot) => (slot < layout.counted ? 1 / counted : 0)) },
+    shares: ofSlots(Float32Array.from(data, (weight) => weight / total)),
+    counts: ofSlots(Float32Array.from(data, (_, slot) => (slot < layout.counted ? 1 / counted : 0))),
   }
 }
 

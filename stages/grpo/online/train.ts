@@ -3,6 +3,8 @@
  * `RolloutSchedule`.
  */
 import { appendFileSync, copyFileSync, statSync, writeFileSync } from 'node:fs'
+import { recomputation } from '../../../lm/batches/recomputation.ts'
+import { unplanned } from '../../../lm/batches/shape-plan.ts'
 import { LivePolicy } from '../../../lm/model/live-policy.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { jsonLines } from '../../../lm/text/json-lines.ts'
@@ -70,8 +72,11 @@ export async function trainOnline(
   if (saved !== undefined) context.log(`resuming after step ${saved.trainer.step} of ${schedule.total}`)
   const start = saved?.trainer.initial ?? initial
   const log: LogRow[] = [...(saved?.trainer.log ?? [])]
+  const rowLayout = unplanned(model.config, true)
+  const longest = params.max_completion_length + Math.max(...setup.prompts.map(({ ids }) => ids.length))
+  const recompute = recomputation(model.config, [{ rows: params.batch_size, length: longest }])
   const learner = new Learner(
-    { assemble, layout, objective: policyGradient(task), ...settings },
+    { assemble, layout, objective: policyGradient(task), recompute, ...settings },
     saved?.trainer ?? initialState(initial),
   )
   const entering = enteringPolicy(model, adapter)
@@ -81,7 +86,6 @@ export async function trainOnline(
   const reference =
     task.beta === 0 ? undefined : new SequenceScorer(entering, params.batch_size, params.temperature)
   const parts = { ...setup, tokenizer: model.tokenizer, sampler, old, reference }
-  const rowLayout = { config: model.config, sharing: true }
   let rollout = saved?.rollout
   let savedAtMs = performance.now()
   try {

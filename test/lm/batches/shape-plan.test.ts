@@ -83,10 +83,10 @@ describe('a course of passes', () => {
 
   it('keeps a shape apart only where enough passes have it', () => {
     const needed = (uses: number) => [
-      ...Array.from({ length: uses }, () => ({ rows: 1, length: 64, slots: 32 })),
-      { rows: 1, length: 256, slots: 128 },
+      ...Array.from({ length: uses }, () => ({ rows: 1, length: 64, querySpans: 1, slots: 32 })),
+      { rows: 1, length: 256, querySpans: 1, slots: 128 },
     ]
-    expect(planShapes(needed(1), config)).toEqual([{ rows: 1, length: 256, slots: 128 }])
+    expect(planShapes(needed(1), config)).toEqual([{ rows: 1, length: 256, querySpans: 1, slots: 128 }])
     expect(planShapes(needed(20), config)).toHaveLength(2)
   })
 })

@@ -20,7 +20,7 @@ describe('tokenBatch', () => {
   const slot = (name: string) => Array.from(arrays[name]!.data).slice(0, layout.counted)
 
   it('puts short sequences side by side and leaves out the last token of each, which predicts nothing', () => {
-    expect(arrays.ids!.shape).toEqual([1, 14])
+    expect(arrays.ids!.shape).toEqual([1, 1, 14])
     const first = [20, 21, 22, 23, 24, 25, 26, 27, 28, 29]
     expect(Array.from(arrays.ids!.data)).toEqual([...first, 10, 11, 12, 0])
     expect(layout).toMatchObject({ rows: 1, length: 14, occupied: 13 })

@@ -13,7 +13,7 @@ import { startOnnxBackend } from '../start-onnx-backend.ts'
 const folder = referencePath('models/llama')
 const config = decoderConfig(openCheckpoint(folder).config, folder)
 const modules = loraModules(config, { ...plainLora, r: 4, alpha: 8, targets: allTargets })
-const shape = { rows: 8, length: 64 }
+const shape = { rows: 8, length: 64, querySpans: 2 }
 const rows = shape.rows * shape.length
 const width = config.hiddenSize
 

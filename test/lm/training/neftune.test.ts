@@ -22,12 +22,12 @@ beforeAll(startOnnxBackend)
 const settings = { alpha: 5, seed: 1 }
 const place = { update: 3, micro: 1, pass: 0 }
 const noise = (changed = {}, at = place) =>
-  embeddingNoise({ rows: 4, length: 24 }, 21, 32, { ...settings, ...changed }, at)
+  embeddingNoise({ rows: 4, length: 24, querySpans: 2 }, 21, 32, { ...settings, ...changed }, at)
 
 describe('the noise', () => {
   it('is uniform in +-alpha / sqrt(longest * hiddenSize)', () => {
     const { shape, data } = noise()
-    expect(shape).toEqual([4 * 24, 32])
+    expect(shape).toEqual([4, 2, 12, 32])
     const bound = 5 / Math.sqrt(21 * 32)
     const values = Array.from(data)
     const largest = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
