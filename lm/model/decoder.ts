@@ -77,12 +77,15 @@ function normalise(
 function project(parameters: DecoderParameters, modules: readonly string[], x: Tensor): Tensor[] {
   const { weights, adapter, operations } = parameters
   const products =
-    adapter === undefined && operations !== undefined
-      ? operations.multiply(x, modules.map(weightName))
-      : modules.map((module) => {
-          const weight = weights[weightName(module)]!
-          return adapter === undefined ? tf.matMul(x, weight, false, true) : adapt(adapter, module, x, weight)
-        })
+    adapter !== undefined
+      ? adapt(
+          adapter,
+          modules.map((module) => ({ module, weight: weights[weightName(module)]! })),
+          x,
+        )
+      : operations !== undefined
+        ? operations.multiply(x, modules.map(weightName))
+        : modules.map((module) => tf.matMul(x, weights[weightName(module)]!, false, true))
   return products.map((y, index) => {
     const bias = weights[`${modules[index]}.bias`]
     return bias === undefined ? y : tf.add(y, bias)

@@ -5,7 +5,7 @@
  */
 import { loraName } from '../checkpoint/peft.ts'
 import { createRandom } from '../random.ts'
-import { differentiable } from '../tensor/differentiable.ts'
+import { differentiableAll } from '../tensor/differentiable.ts'
 import { type Tensor, type TensorMap, tf } from '../tensor/tf.ts'
 import type { DecoderConfig } from './config.ts'
 import { projectionShape } from './layout.ts'
@@ -35,27 +35,47 @@ export function scalingsOf(modules: readonly LoraModule[]): Map<string, number> 
   return new Map(modules.map(({ module, scaling }) => [module, scaling]))
 }
 
+/** A module and its weight W [out, in]. */
+export interface Weighted {
+  readonly module: string
+  readonly weight: Tensor
+}
+
 /**
- * What a module makes of its input with an adapter, without a bias. With dropout DoRA scales W x of the inputs that are
- * left, as PEFT does: y = W x - W x' + m / |V| * (W x' + scaling * B (A x')).
+ * What modules make of their common input with an adapter, without biases. With dropout DoRA scales W x of the inputs
+ * that are left, as PEFT does: y = W x - W x' + m / |V| * (W x' + scaling * B (A x')).
  * @param x [rows, in]
- * @param weight W [out, in]
- * @returns [rows, out]; W x where the module is not adapted
+ * @returns for each [rows, out]; W x where the module is not adapted
  */
-export function adapt(
+export function adapt(adapter: DecoderAdapter, modules: readonly Weighted[], x: Tensor): Tensor[] {
+  const { tensors, scalings, drop } = adapter
+  const factors = modules.map(({ module, weight }): LowRankFactors | undefined => {
+    const scaling = scalings.get(module)
+    const isPlain = drop === undefined && tensors[loraName(module, 'magnitude')] === undefined
+    if (scaling === undefined || !isPlain) return undefined
+    return { weight, a: tensors[loraName(module, 'A')]!, b: tensors[loraName(module, 'B')]!, scaling }
+  })
+  const products = lowRankProducts(
+    x,
+    factors.filter((each) => each !== undefined),
+  ).values()
+  return modules.map((each, index) =>
+    factors[index] === undefined ? adaptAlone(adapter, each, x) : products.next().value!,
+  )
+}
+
+function adaptAlone(
   { tensors, scalings, drop }: DecoderAdapter,
-  module: string,
+  { module, weight }: Weighted,
   x: Tensor,
-  weight: Tensor,
 ): Tensor {
-  const scaling = scalings.get(module)
-  if (scaling === undefined) return tf.matMul(x, weight, false, true)
-  const [a, b] = [tensors[loraName(module, 'A')]!, tensors[loraName(module, 'B')]!]
-  const magnitude = tensors[loraName(module, 'magnitude')]
-  if (magnitude === undefined && drop === undefined) return lowRankProduct(x, weight, a, b, scaling)
   const y = tf.matMul(x, weight, false, true)
+  const scaling = scalings.get(module)
+  if (scaling === undefined) return y
+  const [a, b] = [tensors[loraName(module, 'A')]!, tensors[loraName(module, 'B')]!]
   const seen = drop === undefined ? x : drop(module, x)
   const delta = tf.mul(tf.matMul(tf.matMul(seen, a, false, true), b, false, true), scaling)
+  const magnitude = tensors[loraName(module, 'magnitude')]
   if (magnitude === undefined) return tf.add(y, delta)
   const factor = tf.div(magnitude, rowNorms(weight, a, b, scaling))
   if (seen === x) return tf.mul(tf.add(y, delta), factor)
@@ -63,23 +83,60 @@ export function adapt(
   return tf.add(tf.sub(y, left), tf.mul(tf.add(left, delta), factor))
 }
 
-/** W x + scaling * B (A x): x [rows, in], W [out, in], A [r, in], B [out, r]. */
-function lowRankProduct(x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scaling: number): Tensor {
-  return differentiable(
-    { x, weight, a, b },
+/** W [out, in], A [r, in], B [out, r]. */
+interface LowRankFactors {
+  readonly weight: Tensor
+  readonly a: Tensor
+  readonly b: Tensor
+  readonly scaling: number
+}
+
+/**
+ * W x + scaling * B (A x) for several modules: their A are multiplied with as one matrix, as few rows of each make a
+ * product that reads much and computes little.
+ * @param x [rows, in]
+ */
+function lowRankProducts(x: Tensor, modules: readonly LowRankFactors[]): Tensor[] {
+  if (modules.length === 0) return []
+  const ranks = modules.map(({ a }) => a.shape[0]!)
+  const inputs = Object.fromEntries(
+    modules.flatMap(({ weight, a, b }, index) => [
+      [`weight${index}`, weight],
+      [`a${index}`, a],
+      [`b${index}`, b],
+    ]),
+  )
+  return differentiableAll(
+    { x, ...inputs },
     (save) => {
-      const low = tf.mul(tf.matMul(x, a, false, true), scaling)
-      save([x, weight, a, b, low])
-      return tf.add(tf.matMul(x, weight, false, true), tf.matMul(low, b, false, true))
+      const scaled = tf.concat(modules.map(({ a, scaling }) => tf.mul(a, scaling)))
+      const low = tf.matMul(x, scaled, false, true)
+      save([x, scaled, low, ...modules.flatMap(({ weight, b }) => [weight, b])])
+      const lows = tf.split(low, ranks, 1)
+      return modules.map(({ weight, b }, index) =>
+        tf.add(tf.matMul(x, weight, false, true), tf.matMul(lows[index]!, b, false, true)),
+      )
     },
-    (dy, saved) => {
-      const [x, weight, a, b, low] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor]
-      const dLow = tf.mul(tf.matMul(dy, b), scaling)
+    (dys, saved) => {
+      const [x, scaled, low, ...matrices] = saved as [Tensor, Tensor, Tensor, ...Tensor[]]
+      const lows = tf.split(low, ranks, 1)
+      const dLow = tf.concat(
+        dys.map((dy, index) => tf.matMul(dy, matrices[2 * index + 1]!)),
+        1,
+      )
+      const dScaled = tf.split(tf.matMul(dLow, x, true), ranks)
+      const ofModules = dys.flatMap((dy, index): [string, () => Tensor][] => [
+        [`weight${index}`, () => tf.matMul(dy, x, true)],
+        [`a${index}`, () => tf.mul(dScaled[index]!, modules[index]!.scaling)],
+        [`b${index}`, () => tf.matMul(dy, lows[index]!, true)],
+      ])
       return {
-        x: () => tf.add(tf.matMul(dy, weight), tf.matMul(dLow, a)),
-        weight: () => tf.matMul(dy, x, true),
-        a: () => tf.matMul(dLow, x, true),
-        b: () => tf.matMul(dy, low, true),
+        x: () =>
+          dys.reduce(
+            (sum, dy, index) => tf.add(tf.matMul(dy, matrices[2 * index]!), sum),
+            tf.matMul(dLow, scaled),
+          ),
+        ...Object.fromEntries(ofModules),
       }
     },
   )

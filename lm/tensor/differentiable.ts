@@ -4,10 +4,18 @@ import { type Tensor, type TensorMap, tf } from './tf.ts'
 /** Keeps tensors for the gradients. */
 type Save = (tensors: Tensor[]) => void
 
-interface CustomOperation {
-  readonly forwardFunc: (backend: unknown, save: Save) => Tensor
-  readonly backwardsFunc: (dy: Tensor, saved: Tensor[]) => Record<string, () => Tensor>
+interface CustomOperation<Outputs, Dys> {
+  readonly forwardFunc: (backend: unknown, save: Save) => Outputs
+  readonly backwardsFunc: (dy: Dys, saved: Tensor[]) => Record<string, () => Tensor>
   readonly inputs: TensorMap
+}
+
+/** What `tf.customGrad` itself calls; its own arguments cannot be left out one by one. */
+function run<Outputs, Dys>(operation: CustomOperation<Outputs, Dys>): Outputs {
+  const engine = tf.engine() as unknown as {
+    runKernelFunc(operation: CustomOperation<Outputs, Dys>): Outputs
+  }
+  return engine.runKernelFunc(operation)
 }
 
 /**
@@ -22,12 +30,24 @@ export function differentiable<Inputs extends TensorMap>(
   forward: (save: Save) => Tensor,
   gradients: (dy: Tensor, saved: Tensor[]) => { readonly [Name in keyof Inputs]: () => Tensor },
 ): Tensor {
-  const operation: CustomOperation = {
+  return run({
     forwardFunc: (_, save) => forward(save),
-    backwardsFunc: gradients as CustomOperation['backwardsFunc'],
+    backwardsFunc: gradients as CustomOperation<Tensor, Tensor>['backwardsFunc'],
     inputs,
-  }
-  // What `tf.customGrad` itself calls; its own arguments cannot be left out one by one.
-  const engine = tf.engine() as unknown as { runKernelFunc(operation: CustomOperation): Tensor }
-  return engine.runKernelFunc(operation)
+  })
+}
+
+/** The same with several values, each of which is used. */
+export function differentiableAll(
+  inputs: TensorMap,
+  forward: (save: Save) => Tensor[],
+  gradients: (dys: Tensor[], saved: Tensor[]) => Record<string, () => Tensor>,
+): Tensor[] {
+  const values = run<Tensor[], Tensor[]>({
+    forwardFunc: (_, save) => forward(save),
+    backwardsFunc: (dys, saved) => gradients(Array.isArray(dys) ? dys : [dys], saved),
+    inputs,
+  })
+  // The tape holds on to the list itself.
+  return [...values]
 }

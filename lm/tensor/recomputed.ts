@@ -2,16 +2,10 @@
  * @file Values that are computed anew for the gradient instead of being kept for it (arXiv 1604.06174). In a compiled
  * graph this costs only what the gradient reads: of a norm and a product, the norm.
  */
-import { differentiable } from './differentiable.ts'
+import { differentiable, differentiableAll } from './differentiable.ts'
 import { ordering } from './lowerings/ordering.ts'
 import { currentOnnxBackend } from './onnx-backend.ts'
 import { type Tensor, type TensorMap, tf } from './tf.ts'
-
-interface Operation {
-  readonly forwardFunc: (backend: unknown, save: (tensors: Tensor[]) => void) => Tensor[]
-  readonly backwardsFunc: (dy: Tensor | Tensor[], saved: Tensor[]) => Record<string, () => Tensor>
-  readonly inputs: TensorMap
-}
 
 /**
  * `compute`, of which compiled functions keep nothing but its inputs for the gradient.
@@ -26,14 +20,13 @@ export function recomputed(
 ): Tensor[] {
   if (!tf.engine().isTapeOn() || !currentOnnxBackend()?.isTracing) return compute(inputs, weights)
   const names = Object.keys({ ...weights, ...inputs })
-  const operation: Operation = {
-    inputs: { ...weights, ...inputs },
-    forwardFunc: (_, save) => {
+  return differentiableAll(
+    { ...weights, ...inputs },
+    (save) => {
       save(names.map((name) => inputs[name] ?? weights[name]!))
       return compute(inputs, weights)
     },
-    backwardsFunc: (dy, saved) => {
-      const dys = Array.isArray(dy) ? dy : [dy]
+    (dys, saved) => {
       const [first] = Object.keys(inputs)
       const values = names.map((name, index) =>
         name === first ? after(dys[0]!, saved[index]!) : saved[index]!,
@@ -46,10 +39,7 @@ export function recomputed(
         names.map((name, index) => [name, () => gradients[index] ?? tf.zerosLike(values[index]!)]),
       )
     },
-  }
-  // As in `differentiable`.
-  const engine = tf.engine() as unknown as { runKernelFunc(operation: Operation): Tensor[] }
-  return engine.runKernelFunc(operation)
+  )
 }
 
 /** A number whose gradient in output n is dys[n]; it is itself not needed. */

@@ -28,7 +28,8 @@ export interface LabelScores {
  * @param temperature T, divides the scores
  */
 export function labelScores(hidden: Tensor, output: Tensor, labels: Tensor, temperature = 1): LabelScores {
-  const raw = tf.matMul(stopGradient(hidden), stopGradient(output), false, true)
+  const [states, matrix] = [stopGradient(hidden), stopGradient(output)]
+  const raw = tf.matMul(states, matrix, false, true)
   const scores = temperature === 1 ? raw : tf.div(raw, temperature)
   const probabilities = tf.softmax(scores)
   const highest = tf.max(scores, -1)
@@ -36,19 +37,24 @@ export function labelScores(hidden: Tensor, output: Tensor, labels: Tensor, temp
   // log p of the most probable token: its own score less log sum exp.
   const logHighest = tf.log(tf.max(probabilities, -1))
   const gap = tf.sub(chosen, highest)
+  // sum_v p_v output_v, [slots, size], if the gradient will need it: the expected score follows from it, too.
+  const mean = tf.engine().isTapeOn() ? tf.matMul(probabilities, matrix) : undefined
+  const expectedScore =
+    mean === undefined
+      ? tf.sum(tf.mul(probabilities, scores), -1)
+      : tf.div(tf.sum(tf.mul(states, mean), -1), temperature)
 
   const logps = differentiable(
     { hidden, output },
     (save) => {
-      save([hidden, output, labels, probabilities])
+      save([hidden, output, labels, probabilities, ...(mean === undefined ? [] : [mean])])
       return tf.add(gap, logHighest)
     },
     (dy, saved) => {
-      const [hidden, output, labels, probabilities] = saved as [Tensor, Tensor, Tensor, Tensor]
+      const [hidden, output, labels, probabilities, mean] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor]
       const share = tf.expandDims(temperature === 1 ? dy : tf.div(dy, temperature), 1)
       return {
-        hidden: () =>
-          tf.mul(tf.sub(tf.gather(output, labels as tf.Tensor1D), tf.matMul(probabilities, output)), share),
+        hidden: () => tf.mul(tf.sub(tf.gather(output, labels as tf.Tensor1D), mean), share),
         output: () => {
           const own = tf.unsortedSegmentSum(tf.mul(hidden, share), labels as tf.Tensor1D, output.shape[0]!)
           return tf.sub(own, tf.matMul(tf.mul(probabilities, share), hidden, true))
@@ -58,7 +64,7 @@ export function labelScores(hidden: Tensor, output: Tensor, labels: Tensor, temp
   )
   return {
     logps,
-    entropy: tf.sub(tf.sub(highest, tf.sum(tf.mul(probabilities, scores), -1)), logHighest),
+    entropy: tf.sub(tf.sub(highest, expectedScore), logHighest),
     correct: tf.cast(tf.greaterEqual(gap, 0), 'float32'),
     logSumSquares: () => detached(scores, (x) => tf.logSumExp(tf.mul(tf.logSoftmax(x), 2), -1)),
     meanScore: () => detached(scores, (x) => tf.mean(x, -1)),
