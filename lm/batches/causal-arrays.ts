@@ -6,12 +6,6 @@ import type { HostBatch } from '../tensor/host-tensor.ts'
 import type { PassShape } from './cost.ts'
 import { ofPlaces } from './open-sizes.ts'
 
-/** What a causal forward pass over right-padded rows of `length` needs besides the ids: `attentionInputs` finds it. */
-export function causalArrays(config: DecoderConfig, length: number): HostBatch {
-  const shape = { rows: 1, length, querySpans: 1 }
-  return attentionArrays(config, shape, [Int32Array.from({ length }, (_, place) => place)])
-}
-
 /**
  * Where sequences stand in the rows: each token has the position that it has in its sequence, and sees itself and what
  * lies before it there, as far as a window reaches. Padding sees itself alone.

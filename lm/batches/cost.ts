@@ -17,7 +17,7 @@ export interface PassShape {
 /** Reading all weights once more costs about as much as so many tokens. */
 const tokensAPass = 50
 /** What softmax and mask cost by head and pair of tokens, and by vocabulary score. */
-const softmaxOperations = { attention: 900, vocabulary: 1500 }
+const softmaxOperations = { attention: 1600, vocabulary: 1500 }
 /** What a layer's further span costs, however short. */
 const operationsASpan = 4e7
 
@@ -40,12 +40,18 @@ export function passCost(config: DecoderConfig, { rows, length, querySpans, slot
   )
 }
 
-/** What it costs to trace a pass and compile it, whatever its shape. */
-export function compileCost({ layers }: DecoderConfig): number {
-  return layers * 8e9
+/** What it costs to trace a pass and compile it, whatever its shape; a graph of open sizes takes longer. */
+export function compileCost({ layers }: DecoderConfig, isOpen: boolean): number {
+  return layers * (isOpen ? 14e9 : 5e9)
 }
 
-/** Bytes that a pass holds of each token until its gradient is known: activations, and scores where it is labelled. */
-export function bytesAToken({ layers, hiddenSize, intermediateSize, vocabularySize }: DecoderConfig): number {
-  return 4 * (layers * (10 * hiddenSize + 4 * intermediateSize) + 3 * vocabularySize)
+/**
+ * Bytes that a pass holds until its gradient is known: of each token what its layers compute and do not compute anew, of
+ * each label two arrays over the vocabulary.
+ */
+export function passBytes(
+  { layers, hiddenSize, intermediateSize, vocabularySize }: DecoderConfig,
+  { tokens, labels }: { readonly tokens: number; readonly labels: number },
+): number {
+  return 4 * (tokens * layers * (7 * hiddenSize + 2 * intermediateSize) + labels * 2 * vocabularySize)
 }

@@ -1,34 +1,49 @@
 /** @file A micro-batch in as many passes as memory asks for. */
 import type { DecoderConfig } from '../model/config.ts'
-import { bytesAToken } from './cost.ts'
+import { passBytes } from './cost.ts'
+import { type Sequence, targetCount } from './sequence.ts'
+import { inputsOf } from './token-batch.ts'
 import { TokenTree } from './token-tree.ts'
 
 /** What a pass may hold, beside weights and gradients; a row of the data is never divided. */
-const passBytes = 768 * 2 ** 20
+const mostBytes = 704 * 2 ** 20
+
+interface Pass<Row> {
+  readonly rows: Row[]
+  readonly tree: TokenTree
+  labels: number
+}
 
 /**
  * Rows that are computed together: the largest first, each into the fullest pass that has room.
- * @param idsOf the tokens of each of a row's sequences
+ * @param sequencesOf the sequences of a row
  */
 export function inPasses<Row>(
   rows: readonly Row[],
-  idsOf: (row: Row) => readonly (readonly number[])[],
+  sequencesOf: (row: Row) => readonly Sequence[],
   config: DecoderConfig,
   sharing: boolean,
 ): Row[][] {
-  const capacity = passBytes / bytesAToken(config)
   const sized = rows.map((row) => {
-    const sequences = idsOf(row)
-    return { row, sequences, size: grown(new TokenTree(sharing), sequences).size }
+    const sequences = sequencesOf(row)
+    const inputs = sequences.flatMap(inputsOf)
+    const labels = sequences.reduce((sum, sequence) => sum + targetCount(sequence), 0)
+    return { row, inputs, labels, size: grown(new TokenTree(sharing), inputs).size }
   })
-  const passes: { rows: Row[]; tree: TokenTree }[] = []
-  for (const { row, sequences } of sized.sort((a, b) => b.size - a.size)) {
-    const fitting = passes.filter(({ tree }) => tree.size + growthOf(tree, sequences) <= capacity)
+  const passes: Pass<Row>[] = []
+  for (const { row, inputs, labels } of sized.sort((a, b) => b.size - a.size)) {
+    const bytesWith = (pass: Pass<Row>) =>
+      passBytes(config, {
+        tokens: pass.tree.size + growthOf(pass.tree, inputs),
+        labels: pass.labels + labels,
+      })
+    const fitting = passes.filter((pass) => bytesWith(pass) <= mostBytes)
     const pass = fitting.sort((a, b) => b.tree.size - a.tree.size)[0]
-    if (pass === undefined) passes.push({ rows: [row], tree: grown(new TokenTree(sharing), sequences) })
+    if (pass === undefined) passes.push({ rows: [row], tree: grown(new TokenTree(sharing), inputs), labels })
     else {
       pass.rows.push(row)
-      grown(pass.tree, sequences)
+      pass.labels += labels
+      grown(pass.tree, inputs)
     }
   }
   return passes.map(({ rows: together }) => together)

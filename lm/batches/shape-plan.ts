@@ -20,7 +20,7 @@ export function planGraphs(
 ): LayoutSettings {
   const settings = { config, sharing }
   if (!leavesSizesOpen()) {
-    const needed = passes.map((sequences) => rowsOf(sequences, { ...settings, steps: 8 }))
+    const needed = passes.map((sequences) => rowsOf(sequences, { ...settings, steps: 16 }))
     return { ...settings, shapes: planShapes(needed, config) }
   }
   const offered = passes.map((sequences) => candidatesOf(sequences, { ...settings, forms: 'any' }))
@@ -51,7 +51,7 @@ export function planForms(passes: readonly (readonly Candidate[])[], config: Dec
   const totalOf = (keys: readonly string[]) =>
     costs.reduce(
       (sum, known) => sum + Math.min(...keys.map((key) => known.get(key) ?? Number.POSITIVE_INFINITY)),
-      keys.length * compileCost(config),
+      keys.length * compileCost(config, true),
     )
   let total = totalOf([...forms.keys()])
   for (;;) {
@@ -89,7 +89,7 @@ export function planShapes(needed: readonly PassShape[], config: DecoderConfig):
         const shape = joined(one.shape, other.shape)
         const uses = one.uses + other.uses
         const cost = uses * passCost(config, shape)
-        const gain = compileCost(config) + one.cost + other.cost - cost
+        const gain = compileCost(config, false) + one.cost + other.cost - cost
         if (gain > (best?.gain ?? 0)) best = { a, b, both: { shape, uses, cost }, gain }
       }
     })

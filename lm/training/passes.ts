@@ -7,7 +7,7 @@ import { inPasses } from '../batches/in-passes.ts'
 import type { LayoutSettings } from '../batches/layout.ts'
 import { recomputation } from '../batches/recomputation.ts'
 import { planGraphs } from '../batches/shape-plan.ts'
-import { inputsOf, rowsOf } from '../batches/token-batch.ts'
+import { rowsOf } from '../batches/token-batch.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import type { Recompute } from '../model/decoder.ts'
 import type { TrainingTask } from './trainer.ts'
@@ -40,9 +40,7 @@ export function planPasses<Row>(
   // What is dropped, or noise, is each sequence's own.
   const sharing = task.disturb === undefined
   const of = (rows: readonly Row[]) =>
-    task.separable
-      ? inPasses(rows, (row) => task.sequencesOf(row).flatMap(inputsOf), config, sharing)
-      : [[...rows]]
+    task.separable ? inPasses(rows, task.sequencesOf, config, sharing) : [[...rows]]
   const passes = course.slice(0, plannedMicroBatches).flatMap(of)
   const sequences = passes.map((rows) => rows.flatMap(task.sequencesOf))
   const layout = planGraphs(sequences, config, sharing)

@@ -1,6 +1,6 @@
 /** @file The whole forward pass over right-padded rows, without a cache. */
 
-import { causalArrays } from '../../lm/batches/causal-arrays.ts'
+import { attentionArrays } from '../../lm/batches/causal-arrays.ts'
 import { attentionInputs, maskedAttention } from '../../lm/model/attention.ts'
 import { type DecoderParameters, hiddenStates, logits } from '../../lm/model/decoder.ts'
 import { upload } from '../../lm/tensor/host-tensor.ts'
@@ -18,8 +18,12 @@ export function logitsOf(parameters: DecoderParameters, rows: readonly (readonly
     const hidden = hiddenStates(parameters, ids!, batch, length, inputs, attend)
     return { logits: tf.reshape(logits(parameters, hidden), [batch, length, config.vocabularySize]) }
   })
+  const places = Int32Array.from({ length }, (_, place) => place)
   const padded = rows.flatMap((row) => [...row, ...new Array<number>(length - row.length).fill(0)])
-  const args = { ids: tf.tensor1d(padded, 'int32'), ...upload(causalArrays(config, length)) } as TensorMap
+  const args = {
+    ids: tf.tensor1d(padded, 'int32'),
+    ...upload(attentionArrays(config, { rows: 1, length, querySpans: 1 }, [places])),
+  } as TensorMap
   const { logits: result } = program(args)
   const values = result!.arraySync() as number[][][]
   tf.dispose([...Object.values(args), result!])

@@ -1,8 +1,8 @@
 /** @file How much of a course of passes is padding, and how many shapes it compiles. */
 import { describe, expect, it } from 'vitest'
 import { inPasses } from '../../../lm/batches/in-passes.ts'
-import { layOut } from '../../../lm/batches/layout.ts'
-import { planShapes } from '../../../lm/batches/shape-plan.ts'
+import { candidates, layOut } from '../../../lm/batches/layout.ts'
+import { planForms, planShapes } from '../../../lm/batches/shape-plan.ts'
 import type { DecoderConfig } from '../../../lm/model/config.ts'
 import { createRandom } from '../../../lm/random.ts'
 import { referenceConfig } from '../reference.ts'
@@ -31,12 +31,21 @@ function texts(count: number, longest: number): number[][] {
 
 const rows = texts(80, 255)
 const batches = Array.from({ length: 20 }, (_, each) => rows.slice(4 * each, 4 * each + 4))
-const counted = (pass: readonly (readonly number[])[]) =>
-  pass.reduce((sum, ids) => sum + Math.max(1, ids.length - 40), 0)
+/** Labels of a row. */
+const labels = (ids: readonly number[]) => Math.max(1, ids.length - 40)
+const counted = (pass: readonly (readonly number[])[]) => pass.reduce((sum, ids) => sum + labels(ids), 0)
+/** What the model reads is the row, what follows it is a label. */
+const sequenceOf = (ids: readonly number[]) => ({
+  ids: [...ids, 0],
+  weights: Array.from({ length: ids.length + 1 }, (_, place) => (place > ids.length - labels(ids) ? 1 : 0)),
+})
+
+const passesOf = (sharing: boolean) =>
+  batches.flatMap((batch) => inPasses(batch, (ids) => [sequenceOf(ids)], config, sharing))
 
 function course(sharing: boolean) {
-  const passes = batches.flatMap((batch) => inPasses(batch, (ids) => [ids], config, sharing))
-  const needed = passes.map((pass) => layOut(pass, counted(pass), { config, sharing, steps: 8 }))
+  const passes = passesOf(sharing)
+  const needed = passes.map((pass) => layOut(pass, counted(pass), { config, sharing, steps: 16 }))
   const shapes = planShapes(needed, config)
   return {
     passes,
@@ -45,7 +54,34 @@ function course(sharing: boolean) {
   }
 }
 
+/** The same where sizes are open. */
+function openCourse(sharing: boolean) {
+  const passes = passesOf(sharing)
+  const offered = passes.map((pass) => candidates(pass, counted(pass), { config, sharing, forms: 'any' }))
+  const forms = planForms(offered, config)
+  return {
+    passes,
+    forms,
+    layouts: passes.map((pass) => layOut(pass, counted(pass), { config, sharing, forms })),
+  }
+}
+
 describe('a course of passes', () => {
+  it.each([true, false])(
+    'has less than a tenth of padding in few graphs where sizes are open (sharing %s)',
+    (sharing) => {
+      const { layouts, forms } = openCourse(sharing)
+      const places = layouts.reduce((sum, { rows: count, length }) => sum + count * length, 0)
+      const occupied = layouts.reduce((sum, each) => sum + each.occupied, 0)
+      expect(1 - occupied / places).toBeLessThan(0.1)
+      expect(forms.length).toBeLessThanOrEqual(3)
+      for (const { rows: count, length, querySpans } of layouts) {
+        expect(forms).toContainEqual({ rows: count, querySpans })
+        expect(length % querySpans).toBe(0)
+      }
+    },
+  )
+
   it.each([true, false])('has less than a tenth of padding in few shapes (sharing %s)', (sharing) => {
     const { layouts } = course(sharing)
     const places = layouts.reduce((sum, { rows: count, length }) => sum + count * length, 0)
@@ -58,8 +94,8 @@ describe('a course of passes', () => {
     else expect(occupied).toBe(tokens)
   })
 
-  it('holds every row once, and every label', () => {
-    const { passes, layouts } = course(true)
+  it.each([course, openCourse])('holds every row once, and every label (%o)', (laidOut) => {
+    const { passes, layouts } = laidOut(true)
     expect(passes.flat().toSorted((a, b) => rows.indexOf(a) - rows.indexOf(b))).toEqual(rows)
     passes.forEach((pass, index) => {
       const { places, slots, rows: count, length } = layouts[index]!
@@ -79,6 +115,7 @@ describe('a course of passes', () => {
 
   it('is the same for the same rows', () => {
     expect(course(true)).toEqual(course(true))
+    expect(openCourse(true)).toEqual(openCourse(true))
   })
 
   it('keeps a shape apart only where enough passes have it', () => {
