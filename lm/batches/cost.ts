@@ -30,8 +30,7 @@ export function passCost(config: DecoderConfig, { rows, length, querySpans, slot
   const aToken = 4 * layers * weights
   const aPair = layers * heads * (12 * headSize + softmaxOperations.attention)
   const aSlot = vocabularySize * (4 * hiddenSize + softmaxOperations.vocabulary)
-  // Each span sees the places up to its own end.
-  const pairs = (rows * length ** 2 * (querySpans + 1)) / (2 * querySpans)
+  const pairs = pairsOf({ rows, length, querySpans })
   return (
     (tokensAPass + rows * length) * aToken +
     pairs * aPair +
@@ -45,6 +44,11 @@ export function compileCost({ layers }: DecoderConfig, isOpen: boolean): number 
   return layers * (isOpen ? 14e9 : 5e9)
 }
 
+/** Pairs of a query and a key that attention computes: each span sees the places up to its own end. */
+export function pairsOf({ rows, length, querySpans }: Omit<PassShape, 'slots'>): number {
+  return (rows * length ** 2 * (querySpans + 1)) / (2 * querySpans)
+}
+
 /**
  * Bytes that a pass holds until its gradient is known: of each token what its layers compute and do not compute anew, of
  * each label two arrays over the vocabulary.
@@ -54,4 +58,9 @@ export function passBytes(
   { tokens, labels }: { readonly tokens: number; readonly labels: number },
 ): number {
   return 4 * (tokens * layers * (7 * hiddenSize + 2 * intermediateSize) + labels * 2 * vocabularySize)
+}
+
+/** Bytes of the weights of attention, if they are held, too. */
+export function attentionBytes({ layers, heads }: DecoderConfig, pairs: number): number {
+  return 4 * layers * heads * pairs
 }

@@ -1,6 +1,6 @@
 /** @file A micro-batch in as many passes as memory asks for. */
 import type { DecoderConfig } from '../model/config.ts'
-import { passBytes } from './cost.ts'
+import { attentionBytes, pairsOf, passBytes } from './cost.ts'
 import { type Sequence, targetCount } from './sequence.ts'
 import { inputsOf } from './token-batch.ts'
 import { TokenTree } from './token-tree.ts'
@@ -32,11 +32,13 @@ export function inPasses<Row>(
   })
   const passes: Pass<Row>[] = []
   for (const { row, inputs, labels } of sized.sort((a, b) => b.size - a.size)) {
-    const bytesWith = (pass: Pass<Row>) =>
-      passBytes(config, {
-        tokens: pass.tree.size + growthOf(pass.tree, inputs),
-        labels: pass.labels + labels,
-      })
+    const bytesWith = (pass: Pass<Row>) => {
+      const tokens = pass.tree.size + growthOf(pass.tree, inputs)
+      return (
+        passBytes(config, { tokens, labels: pass.labels + labels }) +
+        attentionBytes(config, likelyPairs(tokens))
+      )
+    }
     const fitting = passes.filter((pass) => bytesWith(pass) <= mostBytes)
     const pass = fitting.sort((a, b) => b.tree.size - a.tree.size)[0]
     if (pass === undefined) passes.push({ rows: [row], tree: grown(new TokenTree(sharing), inputs), labels })
@@ -47,6 +49,11 @@ export function inPasses<Row>(
     }
   }
   return passes.map(({ rows: together }) => together)
+}
+
+/** In two rows of two spans, as most passes are. */
+function likelyPairs(tokens: number): number {
+  return pairsOf({ rows: 2, length: tokens / 2, querySpans: 2 })
 }
 
 function grown(tree: TokenTree, sequences: readonly (readonly number[])[]): TokenTree {

@@ -7,6 +7,7 @@ import type { LayoutSettings } from '../batches/layout.ts'
 import type { Sequence } from '../batches/sequence.ts'
 import { planGraphs, unplanned } from '../batches/shape-plan.ts'
 import { type TokenBatch, tokenBatch } from '../batches/token-batch.ts'
+import { TokenTree } from '../batches/token-tree.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { type HostBatch, openSizesOf, upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'
@@ -79,14 +80,29 @@ export class SequenceScorer {
   }
 }
 
-/** Sequences that begin alike share a batch. */
+/** Tokens that a batch may have, whatever the batch size: fewer leave a processor's arithmetic waiting for weights. */
+const fewTokens = 768
+
+/** Sequences that begin alike share a batch. One has `batchSize` sequences, or more that are short. */
 function inBatches(sequences: readonly Sequence[], batchSize: number): number[][] {
   const order = sequences
     .map((_, index) => index)
     .sort((a, b) => compare(sequences[a]!.ids, sequences[b]!.ids))
-  return Array.from({ length: Math.ceil(order.length / batchSize) }, (_, index) =>
-    order.slice(index * batchSize, (index + 1) * batchSize),
-  )
+  const batches: number[][] = []
+  let tree = new TokenTree(true)
+  for (const index of order) {
+    const { ids } = sequences[index]!
+    const batch = batches.at(-1)
+    const hasRoom =
+      batch !== undefined && (batch.length < batchSize || tree.size + tree.growth(ids) <= fewTokens)
+    if (hasRoom) batch.push(index)
+    else {
+      batches.push([index])
+      tree = new TokenTree(true)
+    }
+    tree.add(ids)
+  }
+  return batches
 }
 
 /** As words in a dictionary. */

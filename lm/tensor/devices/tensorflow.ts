@@ -77,8 +77,10 @@ function load(place: string, name: string): Availability | string | undefined {
     const description = `${name} with TensorFlow ${binding.TF_Version}, on ${gpu ? 'a GPU' : 'the CPU'}`
     return { usable: true, description, gpu }
   } catch (error) {
-    environment.platform = platform
     return `${name} does not load: ${String((error as Error).message).split('\n')[0]}`
+  } finally {
+    // Loaded before, or with an engine of its own, it sets none.
+    environment.platform ??= platform
   }
 }
 

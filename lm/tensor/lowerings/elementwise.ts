@@ -126,7 +126,8 @@ export const elementwise: Lowerings = {
     const values = list(inputs)
     const { shape, dtype } = values[0]!
     if (values.length === 1) return values[0]!
-    if (dtype === 'float32') return graph.op('Sum', values, {}, shape, dtype)
+    // Of two, ONNX Runtime would join a product with the sum, and refuses where an input of it is a third output.
+    if (dtype === 'float32' && values.length > 2) return graph.op('Sum', values, {}, shape, dtype)
     return values.reduce((sum, value) => graph.op('Add', [sum, value], {}, shape, dtype))
   },
   Select: (graph, { condition, t, e }) => {

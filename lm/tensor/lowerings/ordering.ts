@@ -1,13 +1,16 @@
 /** @file A value that waits for another: a kernel of this backend that tfjs does not know. */
 import type { Graph, Value } from '../graph.ts'
+import { cast } from './cast.ts'
 import type { Lowerings } from './lowering.ts'
 
-/** Kernel: `x`, `earlier` (not empty) -> x, which depends on `earlier` without being changed by it. */
+/** Kernel: `x` (float32), `earlier` (not empty) -> x, which depends on `earlier` without being changed by it. */
 export const ordering = 'After'
 
-/** The first element of a tensor, [1]. */
-function firstOf(graph: Graph, value: Value): Value {
+/** The first element of a tensor, float32 [1]. */
+function firstOf(graph: Graph, of: Value): Value {
+  const value = cast(graph, of, 'float32')
   const { shape } = value
+  if (shape.length === 0) return graph.reshape(value, [1])
   const [starts, ends, axes] = [shape.map(() => 0), shape.map(() => 1), shape.map((_, axis) => axis)]
   const bounds = [starts, ends, axes].map((each) => graph.integers(each))
   const first = graph.op('Slice', [value, ...bounds], {}, ends, value.dtype)
@@ -17,7 +20,7 @@ function firstOf(graph: Graph, value: Value): Value {
 export const orderings: Lowerings = {
   [ordering]: (graph, { x, earlier }) => {
     if (x!.uniform !== undefined || earlier!.uniform !== undefined) return x!
-    const first = earlier!.shape.length === 0 ? graph.reshape(earlier!, [1]) : firstOf(graph, earlier!)
+    const first = firstOf(graph, earlier!)
     // ONNX Runtime joins reshapes of known sizes, and with them loses sight of what they wait for.
     if (!x!.shape.some((size) => graph.isOpen(size))) {
       const magnitude = graph.op('Abs', [first], {}, [1], 'float32')

@@ -5,6 +5,7 @@
 import { appendFileSync, copyFileSync, statSync, writeFileSync } from 'node:fs'
 import { recomputation } from '../../../lm/batches/recomputation.ts'
 import { unplanned } from '../../../lm/batches/shape-plan.ts'
+import { spanCount } from '../../../lm/model/attention.ts'
 import { LivePolicy } from '../../../lm/model/live-policy.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { jsonLines } from '../../../lm/text/json-lines.ts'
@@ -74,7 +75,14 @@ export async function trainOnline(
   const log: LogRow[] = [...(saved?.trainer.log ?? [])]
   const rowLayout = unplanned(model.config, true)
   const longest = params.max_completion_length + Math.max(...setup.prompts.map(({ ids }) => ids.length))
-  const recompute = recomputation(model.config, [{ rows: params.batch_size, length: longest }])
+  const recompute = recomputation(model.config, [
+    {
+      rows: params.batch_size,
+      length: longest,
+      querySpans: spanCount(longest),
+      slots: params.batch_size * params.max_completion_length,
+    },
+  ])
   const learner = new Learner(
     { assemble, layout, objective: policyGradient(task), recompute, ...settings },
     saved?.trainer ?? initialState(initial),

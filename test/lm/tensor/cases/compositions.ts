@@ -1,5 +1,6 @@
 /** @file Cases of several kernels in a row, as models put them together: their gradients run through all of them. */
 import { rotate } from '../../../../lm/model/rotary.ts'
+import { after } from '../../../../lm/tensor/recomputed.ts'
 import { type Tensor, tf } from '../../../../lm/tensor/tf.ts'
 import { between, type CaseInput, integers, type KernelCase, normal } from '../kernel-case.ts'
 
@@ -23,7 +24,19 @@ const rotations = [1, 2].map(
   }),
 )
 
+/** What waits is what it was, also behind something that is not a number. */
+const orderings = [normal([3, 4], 5), integers([2], [7, 8])].map(
+  (earlier): KernelCase => ({
+    kernel: 'After',
+    title: 'nothing changes',
+    inputs: [normal([2, 3]), earlier],
+    compute: (x, earlier) => after(earlier!, tf.mul(x!, 3)),
+    gradients: [0],
+  }),
+)
+
 export const compositions: readonly KernelCase[] = [
+  ...orderings,
   ...rotations,
   composition('Rsqrt', 'rms norm and a product', [normal([3, 4]), normal([4, 5], 7)], (x, w) =>
     tf.matMul(tf.mul(x!, tf.rsqrt(tf.add(tf.mean(tf.square(x!), -1, true), 1e-5))), w!),
