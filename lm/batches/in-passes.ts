@@ -17,12 +17,14 @@ interface Pass<Row> {
 /**
  * Rows that are computed together: the largest first, each into the fullest pass that has room.
  * @param sequencesOf the sequences of a row
+ * @param most rows that a pass may have
  */
 export function inPasses<Row>(
   rows: readonly Row[],
   sequencesOf: (row: Row) => readonly Sequence[],
   config: DecoderConfig,
   sharing: boolean,
+  most = Number.POSITIVE_INFINITY,
 ): Row[][] {
   const sized = rows.map((row) => {
     const sequences = sequencesOf(row)
@@ -39,7 +41,7 @@ export function inPasses<Row>(
         attentionBytes(config, likelyPairs(tokens))
       )
     }
-    const fitting = passes.filter((pass) => bytesWith(pass) <= mostBytes)
+    const fitting = passes.filter((pass) => pass.rows.length < most && bytesWith(pass) <= mostBytes)
     const pass = fitting.sort((a, b) => b.tree.size - a.tree.size)[0]
     if (pass === undefined) passes.push({ rows: [row], tree: grown(new TokenTree(sharing), inputs), labels })
     else {

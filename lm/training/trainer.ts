@@ -38,6 +38,8 @@ export interface TrainingTask<Row> {
   sequencesOf(row: Row): readonly Sequence[]
   /** Whether loss and metrics are sums over the rows, however these are divided into passes. */
   readonly separable: boolean
+  /** Whether the objective reads numbers by sequence, so that a graph serves one number of sequences. @default false */
+  readonly bySequence?: boolean
   /** @param whole the rows of the accumulated batch that `rows` is a part of */
   collate(rows: readonly Row[], whole: readonly Row[], layout: LayoutSettings): MicroBatch
   /**

@@ -45,7 +45,7 @@ export interface EvaluationPlan<Row> {
 
 /** Rows of like length share a batch. */
 export function planEvaluation<Row>(
-  task: Pick<TrainingTask<Row>, 'sequencesOf' | 'separable'>,
+  task: Pick<TrainingTask<Row>, 'sequencesOf' | 'separable' | 'bySequence'>,
   rows: readonly Row[],
   batchSize: number,
   config: DecoderConfig,
@@ -54,8 +54,8 @@ export function planEvaluation<Row>(
   const batches = Array.from({ length: Math.ceil(ordered.length / batchSize) }, (_, index) =>
     ordered.slice(index * batchSize, (index + 1) * batchSize),
   )
-  const { sequencesOf, separable } = task
-  const passes = planPasses({ sequencesOf, separable }, batches, config)
+  const { sequencesOf, separable, bySequence = false } = task
+  const passes = planPasses({ sequencesOf, separable, bySequence }, batches, config)
   return { rows, parts: batches.flatMap(passes.of), layout: passes.layout }
 }
 

@@ -47,6 +47,7 @@ export function pairTask(
     objective,
     sequencesOf: ({ chosen, rejected }) => [chosen, rejected],
     separable,
+    bySequence: true,
     collate: (part, whole, settings) => {
       const sequences = [...part.map(({ chosen }) => chosen), ...part.map(({ rejected }) => rejected)]
       const { arrays, layout } = tokenBatch(sequences, settings)
