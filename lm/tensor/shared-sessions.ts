@@ -10,7 +10,7 @@ import { Session, type SessionOptions, sessionThreads } from './session.ts'
  * Encoded, of the sessions that are kept unused; the one used longest ago goes first. A session takes some forty times as
  * much where its graph holds operators and not constants.
  */
-const unusedBytes = 2 ** 20
+const unusedBytes = 3 * 2 ** 20
 
 export interface SharedSession {
   readonly session: Session

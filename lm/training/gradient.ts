@@ -31,12 +31,12 @@ export interface Measured {
 const metricPrefix = 'metric '
 
 export class CompiledGradient {
-  private readonly settings: GradientSettings
-  private withGradient: Jitted<TensorMap, TensorMap> | undefined
-  private withoutGradient: Jitted<TensorMap, TensorMap> | undefined
+  readonly #settings: GradientSettings
+  #withGradient: Jitted<TensorMap, TensorMap> | undefined
+  #withoutGradient: Jitted<TensorMap, TensorMap> | undefined
 
   constructor(settings: GradientSettings) {
-    this.settings = settings
+    this.#settings = settings
   }
 
   /**
@@ -45,38 +45,38 @@ export class CompiledGradient {
    * @returns `g`, accumulated + the micro-batch's gradient: a fresh tensor
    */
   run(batch: MicroBatch, p: Tensor, accumulated: Tensor): Measured & { readonly g: Tensor } {
-    this.withGradient ??= this.compile(batch.arrays)
-    const { g, ...rest } = call(this.withGradient, batch, { p, accumulated })
+    this.#withGradient ??= this.#compile(batch.arrays)
+    const { g, ...rest } = call(this.#withGradient, batch, { p, accumulated })
     return { g: g!, ...toHost(rest) }
   }
 
   /** The same numbers without a gradient. */
   measure(batch: MicroBatch, p: Tensor): Measured {
-    this.withoutGradient ??= this.compileValue(batch.arrays)
-    return toHost(call(this.withoutGradient, batch, { p }))
+    this.#withoutGradient ??= this.#compileValue(batch.arrays)
+    return toHost(call(this.#withoutGradient, batch, { p }))
   }
 
   dispose(): void {
-    this.withGradient?.dispose()
-    this.withoutGradient?.dispose()
+    this.#withGradient?.dispose()
+    this.#withoutGradient?.dispose()
   }
 
-  private outcomeOf(trained: TensorMap, batch: TensorMap) {
-    const { assemble, objective, temperature = 1, gradientCheckpointing, recompute } = this.settings
+  #outcomeOf(trained: TensorMap, batch: TensorMap) {
+    const { assemble, objective, temperature = 1, gradientCheckpointing, recompute } = this.#settings
     const own = { gradientCheckpointing, ...(recompute && { recompute }) }
     const parameters = { ...assemble(trained, batch), ...own }
     return objective(scoreLabels(parameters, batch, temperature), batch)
   }
 
-  private compile(arrays: HostBatch): Jitted<TensorMap, TensorMap> {
-    const { layout } = this.settings
+  #compile(arrays: HostBatch): Jitted<TensorMap, TensorMap> {
+    const { layout } = this.#settings
     return jit(
       ({ p, accumulated, ...batch }: TensorMap) => {
         const parts = layout.split(p!)
         const metrics: TensorMap = {}
         const lossOf = (...values: Tensor[]) => {
           const trained = Object.fromEntries(layout.names.map((name, index) => [name, values[index]!]))
-          const outcome = this.outcomeOf(trained, batch)
+          const outcome = this.#outcomeOf(trained, batch)
           // `valueAndGrads` disposes whatever it does not return.
           for (const [name, tensor] of Object.entries(outcome.metrics))
             metrics[metricPrefix + name] = tf.keep(tensor)
@@ -96,11 +96,11 @@ export class CompiledGradient {
     )
   }
 
-  private compileValue(arrays: HostBatch): Jitted<TensorMap, TensorMap> {
-    const { layout } = this.settings
+  #compileValue(arrays: HostBatch): Jitted<TensorMap, TensorMap> {
+    const { layout } = this.#settings
     return jit(
       ({ p, ...batch }: TensorMap) => {
-        const { loss, metrics } = this.outcomeOf(layout.split(p!), batch)
+        const { loss, metrics } = this.#outcomeOf(layout.split(p!), batch)
         const named = Object.entries(metrics).map(([name, tensor]) => [metricPrefix + name, tensor])
         return { loss, ...Object.fromEntries(named) } as TensorMap
       },

@@ -5,6 +5,7 @@ import { allTargets } from '../../../lm/model/lora-modules.ts'
 import { type BasePrecision, loadModel } from '../../../lm/model/model.ts'
 import { startDevice } from '../../../lm/tensor/device.ts'
 import { initialState, Learner } from '../../../lm/training/learner.ts'
+import { planPasses } from '../../../lm/training/passes.ts'
 import { adapterCourse } from '../../../lm/training/train-adapter.ts'
 import { supervisedTask } from '../../../stages/sft/run.ts'
 import { median, readSettings, report, timed } from './measure.ts'
@@ -30,9 +31,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   const lora = { ...plainLora, r: rank, alpha: 2 * rank, targets: allTargets }
   const { assemble, layout, initial } = adapterCourse(model, freshAdapter(model, lora, 0))
   const rows = ids.map((ids) => ({ ids, weights: ids.map(() => 1) }))
-  const { objective, collate } = supervisedTask(rows)
+  const task = supervisedTask(rows)
+  const { of, layout: rowLayout, recompute } = planPasses(task, [rows], model.config)
+  const { objective, collate } = task
   const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1 }
-  const settings = { assemble, layout, objective, optimizer, gradientCheckpointing }
+  const settings = { assemble, layout, objective, optimizer, gradientCheckpointing, recompute }
 
   /** Loss and time of each update of a learner of its own. */
   const train = (count: number) => {
@@ -40,7 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const losses: number[] = []
     const seconds = Array.from({ length: count }, () =>
       timed(() => {
-        learner.accumulate(collate(rows, rows, { config: model.config, sharing: true }))
+        for (const part of of(rows)) learner.accumulate(collate(part, rows, rowLayout))
         losses.push(learner.update(rate).loss)
       }),
     )
