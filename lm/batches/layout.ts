@@ -6,7 +6,8 @@
 import { spanCount } from '../model/attention.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import { type PassShape, passCost } from './cost.ts'
-import { type Branch, placesOf, TokenTree } from './token-tree.ts'
+import { type FilledRows, Filling, roundedUp } from './filling.ts'
+import { placesOf } from './token-tree.ts'
 
 /** What a graph is compiled for where sizes are open: any length, as many spans of it, and any number of slots. */
 export type PassForm = Pick<PassShape, 'rows' | 'querySpans'>
@@ -91,7 +92,7 @@ function openCandidates(
   forms: readonly PassForm[] | 'any',
   config: DecoderConfig,
 ): Candidate[] {
-  const slots = multiple(Math.max(1, counted), unit)
+  const slots = roundedUp(Math.max(1, counted), unit)
   const offered: Candidate[] = []
   const counts = forms === 'any' ? powersOfTwo(sequences.count) : new Set(forms.map(({ rows }) => rows))
   let least = Number.POSITIVE_INFINITY
@@ -106,7 +107,7 @@ function openCandidates(
           : forms.some((form) => form.rows === rows && form.querySpans === querySpans),
       )
       .map((querySpans) => {
-        const length = querySpans * multiple(Math.ceil(needed / querySpans), unit)
+        const length = querySpans * roundedUp(Math.ceil(needed / querySpans), unit)
         return candidate(config, { rows, length, querySpans, slots }, filled)
       })
     offered.push(...own)
@@ -145,85 +146,13 @@ function candidate(config: DecoderConfig, shape: PassShape, filled: FilledRows):
   return { shape, filled, cost: passCost(config, shape) }
 }
 
-function multiple(size: number, of: number): number {
-  return Math.ceil(size / of) * of
-}
-
 /** The next of `steps` sizes from a power of two to the next. */
 function bucket(size: number, steps: number): number {
-  return multiple(size, Math.max(1, 2 ** Math.floor(Math.log2(size)) / steps))
+  return roundedUp(size, Math.max(1, 2 ** Math.floor(Math.log2(size)) / steps))
 }
 
 /** A whole number of parts of the places. */
 function bucketSlots(counted: number, places: number, parts: number): number {
   const part = Math.ceil(places / parts)
   return Math.max(1, Math.ceil(counted / part)) * part
-}
-
-interface FilledRows {
-  readonly trees: readonly TokenTree[]
-  /** Where each sequence stands. */
-  readonly branches: readonly { readonly row: number; readonly branch: Branch }[]
-}
-
-/** Sequences put into rows: the longest first, each where it adds least; among equals in the fullest row that has room. */
-class Filling {
-  readonly #inputs: readonly (readonly number[])[]
-  readonly #order: readonly number[]
-  readonly #sharing: boolean
-  readonly #known = new Map<number, FilledRows>()
-
-  constructor(inputs: readonly (readonly number[])[], sharing: boolean) {
-    this.#inputs = inputs
-    this.#sharing = sharing
-    this.#order = inputs.map((_, index) => index).sort((a, b) => inputs[b]!.length - inputs[a]!.length)
-  }
-
-  get count(): number {
-    return this.#inputs.length
-  }
-
-  /** Tokens of the longest. */
-  get longest(): number {
-    return this.#inputs[this.#order[0]!]!.length
-  }
-
-  /** Rows of at most `length` tokens. */
-  rows(length: number): FilledRows {
-    const known = this.#known.get(length)
-    if (known !== undefined) return known
-    const filled = this.#fill(length)
-    this.#known.set(length, filled)
-    return filled
-  }
-
-  /** At most so many rows, about as short as they can be. */
-  atMost(rows: number): FilledRows {
-    const together = this.rows(Number.POSITIVE_INFINITY)
-    if (rows === 1) return together
-    const least = Math.max(this.longest, together.trees[0]!.size / rows)
-    for (let length = multiple(least, unit); ; length = multiple(1.03 * length + 1, unit)) {
-      const filled = this.rows(length)
-      if (filled.trees.length <= rows) return filled
-    }
-  }
-
-  #fill(length: number): FilledRows {
-    const trees: TokenTree[] = []
-    const branches: { row: number; branch: Branch }[] = new Array(this.#inputs.length)
-    for (const index of this.#order) {
-      const ids = this.#inputs[index]!
-      let found: { readonly row: number; readonly growth: number; readonly size: number } | undefined
-      trees.forEach((tree, row) => {
-        const growth = tree.growth(ids)
-        const size = tree.size + growth
-        if (size > length) return
-        if (found === undefined || growth < found.growth || (growth === found.growth && size > found.size))
-          found = { row, growth, size }
-      })
-      const row = found?.row ?? trees.push(new TokenTree(this.#sharing)) - 1
-      branches[index] = { row, branch: trees[row]!.add(ids) }
-    }
-    return { trees, branches }
-  }
 }

@@ -2,7 +2,6 @@
  * @file How probable given continuations of a prompt are. Prompts and what their continuations begin with are read as a
  * tree, so that whatever several of them share is computed once. Nothing is sampled.
  */
-
 import { LmFailure } from '../failure.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { tf } from '../tensor/tf.ts'

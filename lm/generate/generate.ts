@@ -2,7 +2,6 @@
  * @file Answers to prompts, many at a time, with a key-value cache; a finished row makes room for a waiting prompt. Each
  * prompt draws from a random sequence of its own, so that what it is batched with does not change its answer.
  */
-
 import { LmFailure } from '../failure.ts'
 import type { DecoderParameters } from '../model/decoder.ts'
 import { createRandom, type SeededRandom } from '../random.ts'

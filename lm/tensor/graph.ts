@@ -3,7 +3,6 @@
  * whose content is not. Uniform values (`uniform`) and broadcasts (`broadcastOf`) are kept symbolic for as long as
  * possible: tfjs gradients multiply by whole arrays of ones, thousands of times a step.
  */
-
 import {
   allocate,
   type ElementType,

@@ -3,7 +3,6 @@
  * draw a number for each on the host. Each gets a hash instead, of three numbers drawn for its row and two for its
  * column, in integers that float32 holds exactly: the same seed drops the same inputs on any device.
  */
-
 import type { PassShape } from '../batches/cost.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import { projectionShape } from '../model/layout.ts'

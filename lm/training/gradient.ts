@@ -1,5 +1,4 @@
 /** @file Loss, metrics and gradient of a micro-batch as one compiled function, a graph for each shape. */
-
 import type { DecoderParameters, Recompute } from '../model/decoder.ts'
 import { type HostBatch, openSizesOf, upload } from '../tensor/host-tensor.ts'
 import { type Jitted, jit } from '../tensor/jit.ts'

@@ -2,7 +2,6 @@
  * @file Log-probabilities of given completions under a policy, without gradients: those of references and of old
  * policies.
  */
-
 import type { LayoutSettings } from '../batches/layout.ts'
 import type { Sequence } from '../batches/sequence.ts'
 import { planGraphs, unplanned } from '../batches/shape-plan.ts'

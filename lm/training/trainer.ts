@@ -2,7 +2,6 @@
  * @file The training loop over epochs: batches in a seeded order, gradients accumulated exactly (each micro-batch is
  * divided by the whole accumulated batch's count), a log row an update, validation, and checkpoints.
  */
-
 import type { LayoutSettings } from '../batches/layout.ts'
 import type { Sequence } from '../batches/sequence.ts'
 import { LmFailure } from '../failure.ts'

@@ -1,5 +1,4 @@
 /** @file Micro-batches of preference pairs. */
-
 import { ofSlots } from '../../lm/batches/open-sizes.ts'
 import { targetCount } from '../../lm/batches/sequence.ts'
 import { type BatchLayout, membership, perSequence, tokenBatch } from '../../lm/batches/token-batch.ts'

@@ -1,5 +1,4 @@
 /** @file Micro-batches of scored completions for the policy gradient. */
-
 import type { LayoutSettings } from '../../lm/batches/layout.ts'
 import { ofSlots } from '../../lm/batches/open-sizes.ts'
 import { type Sequence, targetCount } from '../../lm/batches/sequence.ts'

@@ -1,5 +1,4 @@
 /** @file The whole forward pass over right-padded rows, without a cache. */
-
 import { attentionArrays } from '../../lm/batches/causal-arrays.ts'
 import { attentionInputs, maskedAttention } from '../../lm/model/attention.ts'
 import { type DecoderParameters, hiddenStates, logits } from '../../lm/model/decoder.ts'

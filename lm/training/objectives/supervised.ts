@@ -1,5 +1,4 @@
 /** @file Next-token cross-entropy over counted tokens: the mean over the whole accumulated batch. */
-
 import { ofSlots } from '../../batches/open-sizes.ts'
 import type { Sequence } from '../../batches/sequence.ts'
 import type { BatchLayout } from '../../batches/token-batch.ts'
