@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { explainDifference } from '../fingerprint/explain-difference.ts'
 import type { KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey, JsonObject, NodeId } from '../identity.ts'
-import { planWorkflow } from '../plan/plan.ts'
+import { type PlannedNode, planWorkflow } from '../plan/plan.ts'
 import { readRuns } from '../run/journal.ts'
 import { Store } from '../store/store.ts'
 import type { CliCommand } from './command.ts'
@@ -18,7 +18,7 @@ interface Explanation {
   readonly file: string
   readonly node: NodeId
   readonly stage: string
-  readonly decision: 'run' | 'reuse' | 'unknown'
+  readonly decision: PlannedNode['decision']
   readonly reason: string
   readonly key?: CacheKey
   /** Against the node's previous run; absent where there was none or the key is not known yet. */

@@ -14,7 +14,8 @@ export const planCommand: CliCommand = {
   summary: 'Show what `flow run` would do, node by node, and why.',
   positionals: ['WORKFLOW'],
   options: { ...valueOptions, ...selectionOptions, ...jsonOption },
-  details: `Decisions: \`run\`, \`reuse\`, or \`unknown\` where it depends on what a node before it will write.
+  details: `Decisions: \`run\`, \`reuse\`, \`skip\` where its condition is false, or \`unknown\` where it depends on what a node
+before it will write.
 --json prints one document: {"workflow","file","nodes":[{"node","stage","decision","reason","key"?}]}.`,
 
   async run(invocation) {
@@ -48,7 +49,7 @@ function documentText({ nodes, ...plan }: Plan): string {
 
 function planText(plan: Plan): string {
   const rows = plan.nodes.map(({ node, stage, decision, reason }) => [node, stage, decision, reason])
-  const counts = (['run', 'reuse', 'unknown'] as const)
+  const counts = (['run', 'reuse', 'unknown', 'skip'] as const)
     .map((decision) => [plan.nodes.filter((node) => node.decision === decision).length, decision] as const)
     .filter(([count]) => count > 0)
     .map(([count, decision]) => `${count} ${decision}`)

@@ -23,6 +23,9 @@ export interface NodeCounts {
   readonly skipped: number
 }
 
+/** A node that failed, or what else kept a node from running. */
+export type SkipCause = NodeId | 'interrupted' | 'not-selected' | 'condition'
+
 export type FlowEvent =
   | {
       readonly type: 'run-started'
@@ -70,11 +73,13 @@ export type FlowEvent =
       } /** Its log file, project-relative. */
       readonly log?: string
     }
-  /** Not run because `because` failed, or because the run was interrupted. */
+  /** Not run because `because` failed, the run was interrupted, or its condition is false. */
   | {
       readonly type: 'node-skipped'
       readonly node: NodeId
-      readonly because: NodeId | 'interrupted' | 'not-selected'
+      readonly because: SkipCause
+      /** Of a condition: one line. */
+      readonly reason?: string
     }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
   | {

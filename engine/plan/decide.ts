@@ -8,6 +8,7 @@ import type { CacheKey } from '../identity.ts'
 import type { ActionRecord, Store } from '../store/store.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
 import { keyPreimage } from './preimage.ts'
+import { isNamed } from './selection.ts'
 
 export type Decision = {
   readonly key: CacheKey
@@ -22,7 +23,7 @@ export type Decision = {
 export type Refresh = 'none' | 'all' | { readonly node: string }
 
 export function isRefreshed(refresh: Refresh, node: WorkflowNode): boolean {
-  return refresh === 'all' || (refresh !== 'none' && refresh.node === node.id)
+  return refresh === 'all' || (refresh !== 'none' && isNamed(node, refresh.node))
 }
 
 export async function decide(question: {

@@ -8,8 +8,11 @@ import type { PreparedRun, RunRequest } from './prepare.ts'
 export interface PlannedNode {
   readonly node: NodeId
   readonly stage: string
-  /** `unknown`: depends on the output of a node that must run first, or on what must be downloaded. */
-  readonly decision: 'run' | 'reuse' | 'unknown'
+  /**
+   * `unknown`: depends on the output of a node that must run first, or on what must be downloaded. `skip`: its
+   * condition is false.
+   */
+  readonly decision: 'run' | 'reuse' | 'unknown' | 'skip'
   /** One line. */
   readonly reason: string
   /** Absent where they are not known yet. */
@@ -34,6 +37,10 @@ export async function planWorkflow(request: RunRequest, prepared: PreparedRun): 
   const waitsFor = new Map<NodeId, readonly NodeId[]>()
   for (const node of workflow.nodes.values()) {
     if (!prepared.selected.has(node.id)) continue
+    if (node.skipped !== undefined) {
+      nodes.push({ node: node.id, stage: node.stage.name, decision: 'skip', reason: node.skipped.reason })
+      continue
+    }
     const pending = [...new Set(node.dependsOn.flatMap((dependency) => waitsFor.get(dependency) ?? []))]
     if (pending.length > 0) {
       const refreshed = isRefreshed(refresh, node)

@@ -55,7 +55,12 @@ async function findUpstream(
   const outputs = new Map<NodeId, NodeOutputs>()
   const diagnostics: Diagnostic[] = []
   for (const node of workflow.nodes.values()) {
-    if (!wanted.has(node.id) || !node.dependsOn.every((dependency) => outputs.has(dependency))) continue
+    if (
+      !wanted.has(node.id) ||
+      node.skipped !== undefined ||
+      !node.dependsOn.every((dependency) => outputs.has(dependency))
+    )
+      continue
     const absent = await absentRemotes(node, remotes)
     let reason = `${absent.join(', ')} must be downloaded`
     if (absent.length === 0) {
@@ -72,7 +77,7 @@ async function findUpstream(
       severity: 'error',
       message: `the selected nodes need the result of \`${node.id}\`, which would have to run: ${reason}`,
       hint: `run \`flow run ${workflow.file} --until ${node.id}\` first, or select it too`,
-      file: workflow.file,
+      file: node.file,
       range: node.range,
     })
   }
@@ -98,12 +103,12 @@ async function faultyDestinations(
 ): Promise<Diagnostic[]> {
   const diagnostics: Diagnostic[] = []
   for (const node of workflow.nodes.values()) {
-    if (!selected.has(node.id)) continue
+    if (!selected.has(node.id) || node.skipped !== undefined) continue
     for (const [port, path] of Object.entries(node.outputs)) {
       const fault = await store.checkDestination(path, known.get(node.id)?.[port])
       if (fault === undefined) continue
       const message = `output \`${port}\` of \`${node.id}\`: ${fault.message}`
-      diagnostics.push({ ...fault, message, file: workflow.file, range: node.range })
+      diagnostics.push({ ...fault, message, file: node.file, range: node.range })
     }
   }
   return diagnostics

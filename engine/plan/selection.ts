@@ -2,7 +2,7 @@
 import type { Diagnostic } from '../diagnostic.ts'
 import type { NodeId } from '../identity.ts'
 import { suggestionHint } from '../workflow/suggest.ts'
-import type { Workflow } from '../workflow/workflow.ts'
+import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
 
 /** As asked for on the command line; names not yet checked. No field: all nodes. */
 export interface Selection {
@@ -25,10 +25,10 @@ export function selectNodes(
   selection: Selection,
 ): { readonly nodes?: SelectedNodes; readonly diagnostics: readonly Diagnostic[] } {
   const diagnostics: Diagnostic[] = []
-  const find = (option: string, name: string | undefined): NodeId | undefined => {
+  const find = (option: string, name: string | undefined): ReadonlySet<NodeId> | undefined => {
     if (name === undefined) return undefined
     const fault = unknownNode(workflow, option, name)
-    if (fault === undefined) return name as NodeId
+    if (fault === undefined) return nodesNamed(workflow, name)
     diagnostics.push(fault)
     return undefined
   }
@@ -45,11 +45,10 @@ export function selectNodes(
   if (diagnostics.length > 0) return { diagnostics }
 
   const reachable = from === undefined ? undefined : withDependants(workflow, from)
-  const needed = until === undefined ? undefined : withDependencies(workflow, [until])
+  const needed = until === undefined ? undefined : withDependencies(workflow, until)
   const selected = new Set(
     [...workflow.nodes.keys()].filter(
-      (id) =>
-        (only === undefined || id === only) && (reachable?.has(id) ?? true) && (needed?.has(id) ?? true),
+      (id) => (only?.has(id) ?? true) && (reachable?.has(id) ?? true) && (needed?.has(id) ?? true),
     ),
   )
   if (selected.size === 0) {
@@ -70,7 +69,7 @@ export function selectNodes(
 
 /** The fault of naming a node that the workflow does not have. */
 export function unknownNode(workflow: Workflow, option: string, name: string): Diagnostic | undefined {
-  if (workflow.nodes.has(name as NodeId)) return undefined
+  if (nodesNamed(workflow, name).size > 0) return undefined
   const hint = suggestionHint(name, [...workflow.nodes.keys()], 'its nodes')
   return {
     code: 'unknown-node',
@@ -78,6 +77,16 @@ export function unknownNode(workflow: Workflow, option: string, name: string): D
     message: `--${option}: the workflow has no node \`${name}\``,
     ...(hint === undefined ? {} : { hint }),
   }
+}
+
+/** Of `rounds/2/dpo`: whether the name is its own, or `rounds/2` or `rounds`, which it was expanded from. */
+export function isNamed(node: WorkflowNode, name: string): boolean {
+  return node.id === name || node.group.some((_, depth) => node.group.slice(0, depth + 1).join('/') === name)
+}
+
+function nodesNamed(workflow: Workflow, name: string): ReadonlySet<NodeId> {
+  if (workflow.nodes.has(name as NodeId)) return new Set([name as NodeId])
+  return new Set([...workflow.nodes.values()].filter((node) => isNamed(node, name)).map(({ id }) => id))
 }
 
 function withDependencies(workflow: Workflow, roots: Iterable<NodeId>): Set<NodeId> {
@@ -91,8 +100,8 @@ function withDependencies(workflow: Workflow, roots: Iterable<NodeId>): Set<Node
   return found
 }
 
-function withDependants(workflow: Workflow, root: NodeId): Set<NodeId> {
-  const found = new Set<NodeId>([root])
+function withDependants(workflow: Workflow, roots: ReadonlySet<NodeId>): Set<NodeId> {
+  const found = new Set(roots)
   // Nodes come in topological order: one pass sees each dependant after all that it depends on.
   for (const node of workflow.nodes.values()) {
     if (node.dependsOn.some((dependency) => found.has(dependency))) found.add(node.id)

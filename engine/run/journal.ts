@@ -111,7 +111,7 @@ export class Journal {
         return
       }
       case 'node-skipped':
-        this.#update(event.node, { state: 'skipped', reason: event.because })
+        this.#update(event.node, { state: 'skipped', reason: event.reason ?? event.because })
         return
       case 'run-finished':
         this.#state = {

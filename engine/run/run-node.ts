@@ -1,7 +1,7 @@
 /** @file The life of one node in a run: its inputs checked, its key computed, reused or executed, materialised. */
 import { performance } from 'node:perf_hooks'
 import { describeArtifact } from '../artifacts/check.ts'
-import type { NodeOutput } from '../events/event.ts'
+import type { NodeOutput, SkipCause } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import { type Decision, decide } from '../plan/decide.ts'
 import { hashFile, hashInputs, inputSources, type NodeOutputs, ownPath } from '../plan/inputs.ts'
@@ -13,9 +13,7 @@ import { type ExecutedNode, executeNode } from './execute-node.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
 import type { NodeResult, RunContext } from './run-workflow.ts'
 
-type Upstream =
-  | ReadonlyMap<NodeId, NodeOutputs>
-  | { readonly because: NodeId | 'interrupted' | 'not-selected' }
+type Upstream = ReadonlyMap<NodeId, NodeOutputs> | { readonly because: SkipCause }
 
 /** Emits all events of the node but `node-skipped`. */
 export async function runNode(

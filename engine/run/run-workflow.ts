@@ -4,7 +4,7 @@
  * same output stops the rerun there.
  */
 import { performance } from 'node:perf_hooks'
-import type { EventListener, FlowEvent, NodeCounts } from '../events/event.ts'
+import type { EventListener, FlowEvent, NodeCounts, SkipCause } from '../events/event.ts'
 import type { CacheKey, NodeId, RunId } from '../identity.ts'
 import type { NodeOutputs } from '../plan/inputs.ts'
 import type { PreparedRun, RunRequest } from '../plan/prepare.ts'
@@ -40,7 +40,7 @@ export interface RunSummary {
 export type NodeResult =
   | { readonly state: 'executed' | 'reused'; readonly outputs: NodeOutputs }
   | { readonly state: 'failed' }
-  | { readonly state: 'skipped'; readonly because: NodeId | 'interrupted' | 'not-selected' }
+  | { readonly state: 'skipped'; readonly because: SkipCause }
 
 /** What the nodes of one run share. */
 export interface RunContext extends RunOptions {
@@ -99,6 +99,11 @@ async function settle(
     context.emit({ type: 'node-skipped', node: node.id, because: 'not-selected' })
     return { state: 'skipped', because: 'not-selected' }
   }
+  if (node.skipped !== undefined) {
+    const { reason } = node.skipped
+    context.emit({ type: 'node-skipped', node: node.id, because: 'condition', reason })
+    return { state: 'skipped', because: 'condition' }
+  }
   const result = await runNode(context, node, () => upstreamOf(node, prepared, results))
   if (result.state === 'skipped')
     context.emit({ type: 'node-skipped', node: node.id, because: result.because })
@@ -110,9 +115,9 @@ async function upstreamOf(
   node: WorkflowNode,
   prepared: PreparedRun,
   results: ReadonlyMap<NodeId, Promise<NodeResult>>,
-): Promise<Map<NodeId, NodeOutputs> | { readonly because: NodeId | 'interrupted' | 'not-selected' }> {
+): Promise<Map<NodeId, NodeOutputs> | { readonly because: SkipCause }> {
   const outputs = new Map<NodeId, NodeOutputs>()
-  let because: NodeId | 'interrupted' | 'not-selected' | undefined
+  let because: SkipCause | undefined
   for (const id of node.dependsOn) {
     const stored = prepared.upstream.get(id)
     const result: NodeResult =

@@ -1,5 +1,5 @@
 /** @file The state of a run as a person sees it: a pure fold over the events. Every view draws from this alone. */
-import type { FlowEvent, NodeCounts, NodeOutput } from '../events/event.ts'
+import type { FlowEvent, NodeCounts, NodeOutput, SkipCause } from '../events/event.ts'
 import type { NodeId, RunId } from '../identity.ts'
 import type { Progress } from '../stage/define.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
@@ -104,7 +104,7 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
       return updateNode(view, event.node, ({ remainingMs: _, ...node }) => ({
         ...node,
         state: 'skipped',
-        reason: skipReason(event.because),
+        reason: event.reason ?? skipReason(event.because),
       }))
     case 'warning':
       return { ...view, warnings: [...view.warnings, event.message] }
@@ -123,8 +123,9 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
   }
 }
 
-export function skipReason(because: NodeId | 'interrupted' | 'not-selected'): string {
+export function skipReason(because: SkipCause): string {
   if (because === 'interrupted') return 'interrupted'
+  if (because === 'condition') return 'its condition is false'
   return because === 'not-selected' ? 'not selected' : `${because} failed`
 }
 

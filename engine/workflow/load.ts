@@ -248,6 +248,8 @@ function finishNode(draft: NodeDraft, options: LoadOptions): WorkflowNode {
     params: draft.params,
     outputs: Object.fromEntries(draft.outputs.map(({ port, path }) => [port, path])),
     dependsOn: [...dependsOn],
+    group: [],
+    file: options.file,
     range,
   }
 }

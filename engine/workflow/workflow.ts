@@ -40,7 +40,13 @@ export interface WorkflowNode {
   /** Port -> project-relative path to materialise at. Ports that name no path live in the store alone. */
   readonly outputs: Readonly<Record<string, string>>
   readonly dependsOn: readonly NodeId[]
-  /** Span of the node's name in the file. */
+  /** It does not run: its condition is false, or an input that it needs comes from a node that does not run. */
+  readonly skipped?: { readonly reason: string }
+  /** What it was expanded from, outermost first: `['rounds', '2']` of `rounds/2/dpo`. */
+  readonly group: readonly string[]
+  /** The file that declares it. */
+  readonly file: string
+  /** Span of the node's name in that file. */
   readonly range: SourceRange
 }
 
