@@ -2,7 +2,7 @@
 export const exitCode = {
   /** Done, or nothing to do. */
   done: 0,
-  /** A node failed. */
+  /** A node failed, or the machine: a full disk, a missing permission. */
   failed: 1,
   /** The workflow or the command line is wrong: nothing ran. */
   invalid: 2,

@@ -1,5 +1,6 @@
 /** @file The command line: finds the command, parses its options and runs it. */
 import { isStageFailure } from '../stage/failure.ts'
+import { machineFailure } from '../stage/machine-failure.ts'
 import { suggest } from '../workflow/suggest.ts'
 import type { CliCommand } from './command.ts'
 import { parseCommandLine } from './command-line.ts'
@@ -20,7 +21,12 @@ const commands: Readonly<Record<string, () => Promise<CliCommand>>> = {
 
 /** `argv`: what follows `flow`. Returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  endQuietlyOnClosedPipe()
+  const output = watchOutput()
+  const code = await dispatch(argv)
+  return code === exitCode.done && output.lost ? exitCode.failed : code
+}
+
+async function dispatch(argv: readonly string[]): Promise<number> {
   const project = process.cwd()
   const [name, ...rest] = argv
   if (name === '--version' || name === 'version') {
@@ -48,13 +54,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await command.run({ project, options, positionals })
   } catch (error) {
-    // What fails outside of a node fails before anything ran: a store of another version, an unreadable file.
-    if (!isStageFailure(error)) throw error
-    const { code, message, hint } = error.details
+    const refused = machineFailure(error)
+    const details = isStageFailure(error) ? error.details : refused
+    if (details === undefined) throw error
+    const { code, message, hint } = details
     reportDiagnostics([{ code, severity: 'error', message, ...(hint === undefined ? {} : { hint }) }], {
       json,
     })
-    return exitCode.invalid
+    // Otherwise nothing has run yet: a store of another version, a file that is none of Flow's.
+    return refused === undefined ? exitCode.invalid : exitCode.failed
   }
 }
 
@@ -84,11 +92,19 @@ async function helpText(project: string): Promise<string> {
   return overallHelp([...own, ...(await listPluginCommands(project))])
 }
 
-/** `flow run | head`: who reads the output may go away; the run goes on. */
-function endQuietlyOnClosedPipe(): void {
+/**
+ * `flow run | head`: who reads the output may go away, `flow run > log`: the disk may be full. The run goes on, but
+ * what was to be said and is not on the disk makes it fail.
+ */
+function watchOutput(): { readonly lost: boolean } {
+  const output = { lost: false }
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
+      if (error.code === 'EPIPE' || output.lost) return
+      output.lost = true
+      if (stream === process.stdout)
+        process.stderr.write(`flow: its output cannot be written: ${error.message}\n`)
     })
   }
+  return output
 }

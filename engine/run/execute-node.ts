@@ -3,7 +3,6 @@
  * attempt, its outputs are checked by content, its inputs are checked to be still the same, and only then is the
  * result committed.
  */
-import { appendFileSync } from 'node:fs'
 import { rename, stat } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -14,10 +13,12 @@ import type { Decision } from '../plan/decide.ts'
 import { hashFile, inputSources, type NodeOutputs, outputOf, ownPath } from '../plan/inputs.ts'
 import { executeStage } from '../stage/execute.ts'
 import { StageFailure } from '../stage/failure.ts'
+import { isSystemError } from '../stage/machine-failure.ts'
 import type { Attempt, CommitDetails } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { faultsAsFailure } from './check-values.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
+import { NodeLog } from './node-log.ts'
 import type { RunContext } from './run-workflow.ts'
 import { stageThreads } from './slots.ts'
 
@@ -43,23 +44,38 @@ export interface Execution {
 }
 
 export async function executeNode(context: RunContext, execution: Execution): Promise<ExecutedNode> {
-  const { store, project, signal } = context
-  const attempt = await store.begin(execution.decision.key)
+  const { store, project, signal, emit } = context
+  const { node, decision } = execution
+  const attempt = await store.begin(decision.key)
+  const log = new NodeLog(attempt.log, (why) =>
+    emit({ type: 'warning', message: `the log of ${node.id} ends here, since it cannot be written: ${why}` }),
+  )
   try {
-    return await executeIn(attempt, context, execution)
+    return await executeIn(attempt, log, context, execution)
   } catch (error) {
     if (signal.aborted) {
       await store.discard(attempt)
       return { interrupted: true }
     }
     const failure = failureDetails(error)
-    appendLog(attempt, `${failure.code}: ${failure.stack ?? failure.message}`)
-    const kept = await store.abandon(attempt, failure)
-    return { failure, log: relative(project, kept.log) }
+    log.append(`${failure.code}: ${failure.stack ?? failure.message}`)
+    try {
+      const kept = await store.abandon(attempt, failure)
+      return { failure, log: relative(project, kept.log) }
+    } catch (unkept) {
+      // The cause must not be lost with what it left: most likely both have one, a full disk.
+      if (!isSystemError(unkept)) throw unkept
+      return { failure, log: relative(project, attempt.log) }
+    }
   }
 }
 
-async function executeIn(attempt: Attempt, context: RunContext, execution: Execution): Promise<ExecutedNode> {
+async function executeIn(
+  attempt: Attempt,
+  log: NodeLog,
+  context: RunContext,
+  execution: Execution,
+): Promise<ExecutedNode> {
   const { store, emit, device, signal } = context
   const { node, decision, upstream, gpu } = execution
   const startedAt = new Date().toISOString()
@@ -77,7 +93,7 @@ async function executeIn(attempt: Attempt, context: RunContext, execution: Execu
     signal,
     onProgress: (progress) => emit({ type: 'node-progress', node: node.id, ...progress }),
     onLog: (level, message) => {
-      appendLog(attempt, level === 'warning' ? `warning: ${message}` : message)
+      log.append(level === 'warning' ? `warning: ${message}` : message)
       emit({ type: 'node-log', node: node.id, level, message })
     },
   })
@@ -98,10 +114,6 @@ async function executeIn(attempt: Attempt, context: RunContext, execution: Execu
     })
   }
   return { outputs: record.outputs }
-}
-
-function appendLog(attempt: Attempt, message: string): void {
-  appendFileSync(attempt.log, `${new Date().toISOString()} ${message}\n`)
 }
 
 /** One input value as the stage sees it. */

@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import type { FlowEvent, NodeCounts, NodeOutput } from '../events/event.ts'
 import type { CacheKey, NodeId, RunId } from '../identity.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
+import { isSystemError } from '../stage/machine-failure.ts'
 
 export interface RunNodeState {
   readonly stage: string
@@ -50,7 +51,8 @@ const keptRuns = 100
 
 export class Journal {
   readonly #folder: string
-  readonly #events: number
+  #events: number | undefined
+  #loss: string | undefined
   #state: RunState
   readonly runId: RunId
 
@@ -61,16 +63,23 @@ export class Journal {
     const runs = join(flowFolder, 'runs')
     this.runId = run.runId
     this.#folder = join(runs, run.runId)
-    mkdirSync(this.#folder, { recursive: true })
-    this.#events = openSync(join(this.#folder, 'events.jsonl'), 'a')
     this.#state = { schema: 1, ...run, pid: process.pid, startedAt: new Date().toISOString(), nodes: {} }
-    this.#save()
-    removeOldRuns(runs)
+    this.#try(() => {
+      mkdirSync(this.#folder, { recursive: true })
+      this.#events = openSync(join(this.#folder, 'events.jsonl'), 'a')
+      this.#save()
+      removeOldRuns(runs)
+    })
+  }
+
+  /** Why this run's history has gaps, if it has. */
+  get loss(): string | undefined {
+    return this.#loss
   }
 
   readonly onEvent = (event: FlowEvent): void => {
     // Written at once: what a killed run did must be readable afterwards.
-    appendFileSync(this.#events, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`)
+    this.#append(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`)
     switch (event.type) {
       case 'run-started':
         this.#state = {
@@ -82,7 +91,7 @@ export class Journal {
         return
       case 'node-started':
         this.#update(event.node, { state: 'running', key: event.key, reason: event.reason })
-        this.#save()
+        this.#try(() => this.#save())
         return
       case 'node-progress':
       case 'node-log':
@@ -122,8 +131,8 @@ export class Journal {
           counts: event.nodes,
           durationMs: event.durationMs,
         }
-        this.#save()
-        closeSync(this.#events)
+        this.#try(() => this.#save())
+        this.#close()
         return
       default:
         event satisfies never
@@ -134,6 +143,28 @@ export class Journal {
     const known = this.#state.nodes[node]
     if (known === undefined) throw new Error(`event of a node that the run does not have: ${node}`)
     this.#state = { ...this.#state, nodes: { ...this.#state.nodes, [node]: { ...known, ...change } } }
+  }
+
+  /** The history serves people, not the run: where the system refuses to keep it, the run goes on. */
+  #try(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      if (!isSystemError(error)) throw error
+      this.#loss ??= error.message
+    }
+  }
+
+  /** No line after one that was lost: it might stand behind half of that one. */
+  #append(line: string): void {
+    const events = this.#events
+    if (events === undefined || this.#loss !== undefined) return
+    this.#try(() => appendFileSync(events, line))
+  }
+
+  #close(): void {
+    const events = this.#events
+    if (events !== undefined) this.#try(() => closeSync(events))
   }
 
   #save(): void {

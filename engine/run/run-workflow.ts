@@ -56,9 +56,13 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   const startedMs = performance.now()
   const runId = newRunId(new Date())
   const journal = new Journal(options.flowFolder, { runId, workflow: workflow.name, file: workflow.file })
+  let lossTold = false
   const emit = (event: FlowEvent) => {
     journal.onEvent(event)
     options.emit(event)
+    if (journal.loss === undefined || lossTold) return
+    lossTold = true
+    options.emit({ type: 'warning', message: `the history of this run has gaps: ${journal.loss}` })
   }
   const context: RunContext = {
     ...options,

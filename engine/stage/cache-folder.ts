@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { flowRoot } from '../flow-root.ts'
+import { isSystemError } from './machine-failure.ts'
 
 /** A build that was superseded this long ago is not in use by a running process any more. */
 const keptMs = 3 * 24 * 3600 * 1000
@@ -39,12 +40,18 @@ function temporaryFolder(): string {
   return stats.isDirectory() && !foreign ? folder : fs.mkdtempSync(`${folder}-`)
 }
 
-/** Readers see the old file or the new one, never a part. */
+/** Readers see the old file or the new one, never a part. Where the system refuses, it stays as it was. */
 export function replaceFile(file: string, content: string): void {
-  fs.mkdirSync(path.dirname(file), { recursive: true })
   const attempt = `${file}.${randomUUID()}.tmp`
-  fs.writeFileSync(attempt, content)
-  fs.renameSync(attempt, file)
+  try {
+    fs.mkdirSync(path.dirname(file), { recursive: true })
+    fs.writeFileSync(attempt, content)
+    fs.renameSync(attempt, file)
+  } catch (error) {
+    // It costs the next start some time; it must not fail this one.
+    if (!isSystemError(error)) throw error
+    fs.rmSync(attempt, { force: true })
+  }
 }
 
 /**
@@ -65,9 +72,9 @@ export function placeFolder(
     return folder
   }
   const attempt = path.join(cacheFolder(), `tmp-${randomUUID()}`)
-  fs.mkdirSync(attempt)
-  for (const { name, contents } of files) fs.writeFileSync(path.join(attempt, name), contents)
   try {
+    fs.mkdirSync(attempt)
+    for (const { name, contents } of files) fs.writeFileSync(path.join(attempt, name), contents)
     fs.renameSync(attempt, destination)
   } catch (error) {
     fs.rmSync(attempt, { recursive: true, force: true })

@@ -4,6 +4,7 @@
  */
 import type { Json, JsonObject } from '../identity.ts'
 import { isStageFailure, StageFailure, type StageFailureDetails } from './failure.ts'
+import { machineFailure } from './machine-failure.ts'
 import type { StageListener } from './run-stage.ts'
 
 /** A shorter value is no secret, and blotting it out would spoil ordinary words. */
@@ -46,8 +47,9 @@ export function withoutSecrets(listener: StageListener, secrets: readonly string
 export function errorWithoutSecrets(error: unknown, secrets: readonly string[]): unknown {
   if (!(error instanceof Error) || secrets.length === 0) return error
   const { name, message, stack } = error
-  const clean = isStageFailure(error)
-    ? new StageFailure(detailsWithoutSecrets(error.details, secrets))
+  const details = isStageFailure(error) ? error.details : machineFailure(error)
+  const clean = details
+    ? new StageFailure(detailsWithoutSecrets(details, secrets))
     : Object.assign(new Error(masked(message, secrets)), { name })
   if (stack !== undefined) clean.stack = masked(stack, secrets)
   return clean

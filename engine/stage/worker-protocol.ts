@@ -2,6 +2,7 @@
 import type { JsonObject } from '../identity.ts'
 import type { Progress } from './define.ts'
 import { isStageFailure, StageFailure, type StageFailureDetails } from './failure.ts'
+import { machineFailure } from './machine-failure.ts'
 
 /** What a stage is given, as plain data. */
 export interface StageTask {
@@ -37,7 +38,7 @@ export interface CarriedError {
   readonly name: string
   readonly message: string
   readonly stack?: string
-  /** Of a `StageFailure`. */
+  /** Of a `StageFailure`, or of what the machine refused. */
   readonly details?: StageFailureDetails
 }
 
@@ -45,8 +46,8 @@ export function carry(error: unknown): CarriedError {
   if (!(error instanceof Error)) return { name: 'Error', message: `thrown: ${String(error)}` }
   const { name, message } = error
   const stack = stackWithCauses(error)
-  const base = { name, message, ...(stack !== undefined && { stack }) }
-  return isStageFailure(error) ? { ...base, details: error.details } : base
+  const details = isStageFailure(error) ? error.details : machineFailure(error)
+  return { name, message, ...(stack !== undefined && { stack }), ...(details !== undefined && { details }) }
 }
 
 /** A `StageFailure` comes out as one; any other error keeps its name, and each the stack of where it was thrown. */

@@ -10,6 +10,7 @@ import type { StatCache } from '../fingerprint/stat-cache.ts'
 import { hashValue, type ValueKind } from '../fingerprint/value.ts'
 import type { ContentHash } from '../identity.ts'
 import { isStageFailure } from '../stage/failure.ts'
+import { isSystemError, machineFailure } from '../stage/machine-failure.ts'
 import { syncFile, syncFolder } from './atomic-write.ts'
 import type { Blobs } from './blobs.ts'
 import type { Layout } from './layout.ts'
@@ -193,13 +194,13 @@ export class Destinations {
 
   /** `undefined` where the error is not the file system's refusal: then it is a bug. */
   #unwritable(destination: string, error: unknown): Diagnostic | undefined {
-    const { code, syscall, message } = error as NodeJS.ErrnoException
-    if (code === undefined || syscall === undefined) return undefined
+    if (!isSystemError(error)) return undefined
+    const refused = machineFailure(error)
     return {
       code: 'output-not-writable',
       severity: 'error',
-      message: `output path ${this.#ledger.nameOf(destination)} cannot be written: ${message}`,
-      hint: 'check the permissions and the free space of its folder',
+      message: `output path ${this.#ledger.nameOf(destination)} cannot be written: ${refused?.message ?? error.message}`,
+      hint: refused?.hint ?? 'check the permissions and the free space of its folder',
     }
   }
 }

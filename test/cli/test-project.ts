@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { FlowEvent } from '../../engine/events/event.ts'
 
-const flow = fileURLToPath(new URL('../../engine/cli/flow.js', import.meta.url))
+export const flow = fileURLToPath(new URL('../../engine/cli/flow.js', import.meta.url))
 const stages = fileURLToPath(new URL('../fixtures/cli/stages', import.meta.url))
 
 export interface Finished {
