@@ -2,13 +2,14 @@
 import { environmentDigests, type InputHashes, KEY_SCHEMA, type KeyPreimage } from '../fingerprint/key.ts'
 import type { JsonObject } from '../identity.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
+import { nodeEnvironment } from './node-environment.ts'
 
 export function keyPreimage(
   node: WorkflowNode,
   inputs: InputHashes,
   environment: Readonly<Record<string, string | undefined>>,
 ): KeyPreimage {
-  const { stage } = node
+  const { stage, policy } = node
   return {
     schema: KEY_SCHEMA,
     stage: stage.name,
@@ -16,7 +17,10 @@ export function keyPreimage(
     params: stage.cosmetic.reduce(withoutPath, node.params),
     inputs,
     outputs: Object.fromEntries(Object.entries(stage.outputs).map(([port, output]) => [port, output.type])),
-    environment: environmentDigests(stage.environment, environment),
+    environment: environmentDigests(
+      [...stage.environment, ...Object.keys(policy.env ?? {})],
+      nodeEnvironment(node, environment),
+    ),
     sources: stage.module.sources,
   }
 }

@@ -11,6 +11,7 @@ import { cacheKey, type InputHashes } from '../fingerprint/key.ts'
 import type { ContentHash, NodeId } from '../identity.ts'
 import type { Decision } from '../plan/decide.ts'
 import { hashFile, inputSources, type NodeOutputs, outputOf, ownPath } from '../plan/inputs.ts'
+import { nodeEnvironment } from '../plan/node-environment.ts'
 import { executeStage } from '../stage/execute.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { isSystemError } from '../stage/machine-failure.ts'
@@ -86,6 +87,7 @@ async function executeIn(
     inputs: inputPaths(node, values),
     outputs: outputPaths(node, attempt),
     params: node.params,
+    environment: nodeEnvironment(node, process.env),
     device,
     ...(gpu === undefined ? {} : { gpu }),
     threads: stageThreads,

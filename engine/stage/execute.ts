@@ -22,6 +22,8 @@ export interface StageExecution extends StageListener {
   /** Validated, defaults filled in. */
   readonly params: JsonObject
   readonly device: string
+  /** What the stage finds in `process.env`. @default that of this process */
+  readonly environment?: Readonly<Record<string, string | undefined>>
   /** Name of the GPU that the stage holds, if it holds one. */
   readonly gpu?: string
   readonly threads: number
@@ -52,12 +54,14 @@ export async function executeStage(execution: StageExecution): Promise<void> {
   const { stage, signal } = execution
   if (signal.aborted) throw new StageCancelled()
   const task = taskOf(execution)
-  const secrets = secretValues(stage.secrets, execution.params, process.env)
+  const { environment = process.env } = execution
+  const secrets = secretValues(stage.secrets, execution.params, environment)
   const listener = withoutSecrets(execution, secrets)
   try {
-    if (stage.light)
+    // A light stage would find the environment of this process: one that is given another has a process of its own.
+    if (stage.light && environment === process.env)
       await captureConsole(listener, () => runStage(stage.module.bundle, task, signal, listener))
-    else await runHeavy(execution, task, listener)
+    else await runHeavy(execution, environment, task, listener)
   } catch (error) {
     if (signal.aborted) throw new StageCancelled()
     throw errorWithoutSecrets(error, secrets)
@@ -72,7 +76,12 @@ export async function executeStage(execution: StageExecution): Promise<void> {
   }
 }
 
-async function runHeavy(execution: StageExecution, task: StageTask, listener: StageListener): Promise<void> {
+async function runHeavy(
+  execution: StageExecution,
+  environment: NodeJS.ProcessEnv,
+  task: StageTask,
+  listener: StageListener,
+): Promise<void> {
   const { stage, signal, gpu, graceMs = 10_000 } = execution
   await runInWorker(
     {
@@ -81,7 +90,7 @@ async function runHeavy(execution: StageExecution, task: StageTask, listener: St
       task,
       signal,
       graceMs,
-      environment: gpu === undefined ? process.env : { ...process.env, CUDA_VISIBLE_DEVICES: gpu },
+      environment: gpu === undefined ? environment : { ...environment, CUDA_VISIBLE_DEVICES: gpu },
     },
     listener,
   )

@@ -1,10 +1,11 @@
 /** @file `--set nodes.sft.with.epochs=1`: replaces a value of the workflow file before it is validated. */
 import type { Faults } from './faults.ts'
 import { parseYaml } from './parse-yaml.ts'
+import { policyFields } from './policy-schema.ts'
 import { suggestionHint } from './suggest.ts'
 import type { Spot, YamlEntry, YamlMap, YamlValue } from './yaml-value.ts'
 
-const SECTIONS: readonly string[] = ['uses', 'in', 'with', 'out']
+const SECTIONS: readonly string[] = ['uses', 'in', 'with', 'out', ...policyFields]
 
 export function applySet(root: YamlMap, set: Readonly<Record<string, string>>, faults: Faults): YamlMap {
   let changed = root

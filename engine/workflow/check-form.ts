@@ -2,16 +2,19 @@
 import type { JsonObject } from '../identity.ts'
 import type { Faults } from './faults.ts'
 import { WorkflowFile } from './file-schema.ts'
+import { policyFields } from './policy-schema.ts'
 import { validateValue } from './validate-value.ts'
 import { mapAt, type Spot, toJson, type YamlMap, type YamlValue } from './yaml-value.ts'
 
-const SECTIONS: ReadonlySet<string> = new Set(['in', 'with', 'out'])
+const SECTIONS: ReadonlySet<string> = new Set(['in', 'with', 'out', ...policyFields])
 
 /** A section whose entries are all commented out is as good as none. */
 export function withoutEmptySections(root: YamlMap): YamlMap {
   const nodes = root.entries.get('nodes')
   const entries = new Map(root.entries)
-  if (isEmpty(root.entries.get('params')?.value)) entries.delete('params')
+  for (const name of ['params', 'defaults', 'slots']) {
+    if (isEmpty(root.entries.get(name)?.value)) entries.delete(name)
+  }
   if (nodes?.value.kind === 'map') {
     const stripped = new Map(nodes.value.entries)
     for (const [name, node] of stripped) {
@@ -48,6 +51,7 @@ export function checkForm(root: YamlMap, faults: Faults, spot: Spot): ReadonlySe
     }
   }
   refuse(root.entries.get('name')?.value, '`name`')
+  refuse(root.entries.get('slots')?.value, '`slots`')
   for (const param of mapAt(root, 'params')?.entries.values() ?? []) refuse(param.value, '`params`')
   for (const node of mapAt(root, 'nodes')?.entries.values() ?? []) {
     if (node.value.kind === 'map') refuse(node.value.entries.get('uses')?.value, '`uses`')

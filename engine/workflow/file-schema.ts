@@ -1,5 +1,6 @@
 /** @file The form of a workflow file: one declaration for validation, for static types and for editors. */
 import { type Static, Type } from 'typebox'
+import { policyFields } from './policy-schema.ts'
 
 const closed = { additionalProperties: false } as const
 
@@ -39,6 +40,9 @@ export const InputValue = Type.Union(
   },
 )
 
+/** References may stand in them: they are checked once those are resolved. */
+const policy = Object.fromEntries(policyFields.map((name) => [name, Type.Optional(Type.Unknown())]))
+
 export const NodeDeclaration = Type.Object(
   {
     uses: Type.String({ minLength: 1, description: 'Name of the stage.' }),
@@ -54,6 +58,7 @@ export const NodeDeclaration = Type.Object(
           'Output port -> path in the project. An output that names no path lives in the store alone.',
       }),
     ),
+    ...policy,
   },
   closed,
 )
@@ -63,6 +68,14 @@ export const WorkflowFile = Type.Object(
     name: Type.Optional(Type.String({ minLength: 1, description: "Default: the file's name." })),
     description: Type.Optional(Type.String()),
     params: Type.Optional(Type.Record(Type.String(), ParamDeclaration)),
+    defaults: Type.Optional(
+      Type.Object(policy, { ...closed, description: 'How nodes run that do not say so themselves.' }),
+    ),
+    slots: Type.Optional(
+      Type.Record(Type.String({ minLength: 1 }), Type.Integer({ minimum: 1 }), {
+        description: 'Named slots that nodes compete for -> how many there are.',
+      }),
+    ),
     nodes: Type.Record(Type.String(), NodeDeclaration, { minProperties: 1 }),
   },
   closed,

@@ -2,6 +2,7 @@
 import type { Json, JsonObject } from '../identity.ts'
 import type { Catalog, InputPortManifest, StageManifest } from '../stage/catalog.ts'
 import { InputText, InputValue, NodeDeclaration, WorkflowFile } from './file-schema.ts'
+import { PolicyDeclaration } from './policy-schema.ts'
 
 const REFERENCE: JsonObject = { type: 'string', pattern: '\\$\\{\\{.*\\}\\}' }
 
@@ -11,12 +12,15 @@ export function workflowJsonSchema(catalog: Catalog): JsonObject {
   const file = plain(WorkflowFile)
   const node = plain(NodeDeclaration)
   const nodeProperties = node.properties as JsonObject
+  const fileProperties = file.properties as JsonObject
+  const policy = (withReferences(plain(PolicyDeclaration)) as JsonObject).properties as JsonObject
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Flow workflow',
     ...file,
     properties: {
-      ...(file.properties as JsonObject),
+      ...fileProperties,
+      defaults: { ...(fileProperties.defaults as JsonObject), properties: policy },
       nodes: { type: 'object', minProperties: 1, additionalProperties: { $ref: '#/definitions/node' } },
     },
     definitions: {
@@ -24,6 +28,7 @@ export function workflowJsonSchema(catalog: Catalog): JsonObject {
         ...node,
         properties: {
           ...nodeProperties,
+          ...policy,
           uses: { ...(nodeProperties.uses as JsonObject), anyOf: stages.map(stageName) },
         },
         allOf: stages.map((stage) => ({
@@ -86,7 +91,9 @@ function described(description: string, types: readonly string[]): string {
 /** The same schema with a reference allowed in place of each value, and nothing required that has a default. */
 function withReferences(schema: Json): Json {
   if (schema === null || typeof schema !== 'object' || Array.isArray(schema)) return schema
-  const { properties, required, items, anyOf, ...rest } = schema as Readonly<Record<string, Json>>
+  const { properties, patternProperties, required, items, anyOf, ...rest } = schema as Readonly<
+    Record<string, Json>
+  >
   const changed: Record<string, Json> = { ...rest }
   if (properties !== undefined) {
     const fields = properties as Readonly<Record<string, JsonObject>>
@@ -96,6 +103,14 @@ function withReferences(schema: Json): Json {
     if (required !== undefined) {
       changed.required = (required as readonly string[]).filter((name) => fields[name]?.default === undefined)
     }
+  }
+  if (patternProperties !== undefined) {
+    changed.patternProperties = Object.fromEntries(
+      Object.entries(patternProperties as JsonObject).map(([pattern, field]) => [
+        pattern,
+        orReference(field),
+      ]),
+    )
   }
   if (items !== undefined) changed.items = orReference(items)
   if (anyOf !== undefined) changed.anyOf = (anyOf as readonly Json[]).map(withReferences)

@@ -13,10 +13,11 @@ import { parseYaml } from './parse-yaml.ts'
 import { checkPaths, normalizePath, type PathClaim } from './paths.ts'
 import { isPath } from './remote-name.ts'
 import { resolveParams } from './resolve-params.ts'
+import { declaredSlots, type PolicyBase, resolvePolicy } from './resolve-policy.ts'
 import { resolveData, resolveOutputPath, type Scope } from './resolve-references.ts'
 import { suggestionHint } from './suggest.ts'
 import { validateValue } from './validate-value.ts'
-import type { InputBinding, InputSource, Workflow, WorkflowNode } from './workflow.ts'
+import type { InputBinding, InputSource, NodePolicy, Workflow, WorkflowNode } from './workflow.ts'
 import {
   mapAt,
   type Spot,
@@ -64,7 +65,10 @@ export function loadWorkflow(options: LoadOptions): LoadedWorkflow {
   const entries = [...(mapAt(root, 'nodes')?.entries.values() ?? [])]
   const stages = new Map(entries.map((entry) => [entry.key, findStage(entry, catalog, faults)]))
   const scope: Scope = { params, stages, faults }
-  const drafts = new Map(entries.map((entry) => [entry.key, draftNode(entry, catalog, scope)]))
+  const slots = declaredSlots(root)
+  const defaults = resolvePolicy(root.entries.get('defaults'), '`defaults`', { slots, defaults: {} }, scope)
+  const policyBase = { slots, defaults }
+  const drafts = new Map(entries.map((entry) => [entry.key, draftNode(entry, catalog, policyBase, scope)]))
   const order = orderNodes(new Map([...drafts].map(([name, draft]) => [name, edgesOf(draft)])), faults)
   checkFiles([...drafts.values()], options, faults)
 
@@ -81,7 +85,15 @@ export function loadWorkflow(options: LoadOptions): LoadedWorkflow {
   for (const [name, param] of params) if (param.known) resolved[name] = param.value
   const name = textAt(root, 'name') ?? basename(file, extname(file))
   return {
-    workflow: { name, description: textAt(root, 'description') ?? '', file, source, params: resolved, nodes },
+    workflow: {
+      name,
+      description: textAt(root, 'description') ?? '',
+      file,
+      source,
+      params: resolved,
+      slots,
+      nodes,
+    },
     diagnostics: [],
   }
 }
@@ -133,11 +145,14 @@ interface NodeDraft {
   readonly inputs: readonly BoundPort[]
   readonly params: JsonObject
   readonly outputs: readonly PathClaim[]
+  readonly policy: NodePolicy
 }
 
-function draftNode({ key: name, keySpot, value }: YamlEntry, catalog: Catalog, scope: Scope): NodeDraft {
+function draftNode(entry: YamlEntry, catalog: Catalog, policyBase: PolicyBase, scope: Scope): NodeDraft {
+  const { key: name, keySpot, value } = entry
   const stage = scope.stages.get(name)
-  if (value.kind !== 'map') return { name, keySpot, stage, inputs: [], params: {}, outputs: [] }
+  const policy = resolvePolicy(entry, `node \`${name}\``, policyBase, scope)
+  if (value.kind !== 'map') return { name, keySpot, stage, inputs: [], params: {}, outputs: [], policy }
   const inEntry = value.entries.get('in')
   const isReadable = inEntry === undefined || inEntry.value.kind === 'map'
   const spot = inEntry?.keySpot ?? keySpot
@@ -152,6 +167,7 @@ function draftNode({ key: name, keySpot, value }: YamlEntry, catalog: Catalog, s
     inputs,
     params,
     outputs: bindOutputs(name, mapAt(value, 'out'), stage, scope),
+    policy,
   }
 }
 
@@ -248,6 +264,7 @@ function finishNode(draft: NodeDraft, options: LoadOptions): WorkflowNode {
     params: draft.params,
     outputs: Object.fromEntries(draft.outputs.map(({ port, path }) => [port, path])),
     dependsOn: [...dependsOn],
+    policy: draft.policy,
     group: [],
     file: options.file,
     range,

@@ -62,6 +62,8 @@ function isUnder(pointer: string, unknown: ReadonlySet<string> | undefined): boo
 
 interface AnySchema {
   readonly type?: string | readonly string[]
+  /** Names the form asked for, in place of its type and pattern: "a duration such as `30s`". */
+  readonly title?: string
   readonly const?: Json
   readonly enum?: readonly Json[]
   readonly anyOf?: readonly AnySchema[]
@@ -112,7 +114,11 @@ class Explainer {
         return
       }
       case 'type':
-        this.#add(error, 'wrong-type', `must be ${typeName(params.type)}, not ${inWords(data)}`)
+        this.#add(
+          error,
+          'wrong-type',
+          `must be ${formName(error) ?? typeName(params.type)}, not ${inWords(data)}`,
+        )
         return
       case 'const':
         this.#addChoice(error, [params.allowedValue])
@@ -155,7 +161,11 @@ class Explainer {
         this.#add(error, 'wrong-value', `holds ${inWords((data as Json[])[params.i])} twice`)
         return
       case 'pattern':
-        this.#add(error, 'wrong-value', `must match ${params.pattern}, not ${inWords(data)}`)
+        this.#add(
+          error,
+          'wrong-value',
+          `must ${formName(error) === undefined ? `match ${params.pattern}` : `be ${formName(error)}`}, not ${inWords(data)}`,
+        )
         return
       default:
         this.#add(error, 'wrong-value', error.message ?? 'does not fit')
@@ -245,6 +255,10 @@ function splitUnions(errors: readonly ErrorObject[]): { unions: Union[]; others:
     unions.push({ error: found, branches })
     others = rest
   }
+}
+
+function formName(error: ErrorObject): string | undefined {
+  return (error.parentSchema as AnySchema).title
 }
 
 function missesKind(error: ErrorObject, instancePath: string): boolean {

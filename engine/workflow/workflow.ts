@@ -30,6 +30,38 @@ export type InputBinding =
       readonly sources: readonly { readonly label: string; readonly source: InputSource }[]
     }
 
+export interface RetryPolicy {
+  /** Attempts after the first one; 0: none. */
+  readonly times: number
+  /** Before the second attempt. */
+  readonly delayMs: number
+  /** By which each delay is longer than the one before, up to `maxDelayMs`. */
+  readonly factor: number
+  readonly maxDelayMs: number
+}
+
+/** What a node holds while it runs, beside a place among the running ones. */
+export interface ResourceRequest {
+  /** Devices. Absent: one where there is one and the stage can use it. */
+  readonly gpus?: number
+  readonly memoryBytes?: number
+  /** Name -> how many. */
+  readonly slots?: Readonly<Record<string, number>>
+}
+
+/** How a node runs. Nothing of it but `env` can change a result, or is in the key. */
+export interface NodePolicy {
+  /** Absent: not tried again. */
+  readonly retry?: RetryPolicy
+  /** Of one attempt. 0 or absent: none. */
+  readonly timeoutMs?: number
+  /** After which a silent and idle node counts as stalled. 0: never. Absent: the engine's default. */
+  readonly stallMs?: number
+  readonly resources?: ResourceRequest
+  /** Variable -> its value; null: as it is when the workflow runs. */
+  readonly env?: Readonly<Record<string, string | null>>
+}
+
 export interface WorkflowNode {
   readonly id: NodeId
   readonly stage: StageManifest
@@ -40,6 +72,7 @@ export interface WorkflowNode {
   /** Port -> project-relative path to materialise at. Ports that name no path live in the store alone. */
   readonly outputs: Readonly<Record<string, string>>
   readonly dependsOn: readonly NodeId[]
+  readonly policy: NodePolicy
   /** It does not run: its condition is false, or an input that it needs comes from a node that does not run. */
   readonly skipped?: { readonly reason: string }
   /** What it was expanded from, outermost first: `['rounds', '2']` of `rounds/2/dpo`. */
@@ -58,6 +91,8 @@ export interface Workflow {
   readonly source: string
   /** Workflow parameters as resolved. */
   readonly params: JsonObject
+  /** Named slots that nodes compete for -> how many there are. */
+  readonly slots: Readonly<Record<string, number>>
   /** In topological order; ties in file order. */
   readonly nodes: ReadonlyMap<NodeId, WorkflowNode>
 }

@@ -365,7 +365,7 @@ const EXPECTED: readonly Expectation[] = [
     'nods',
     'unknown-field',
     'the workflow has no field `nods`',
-    'known: `description`, `params`',
+    'known: `description`, `params`, `defaults`, `slots`',
   ],
   [
     'writer-inside-writer',

@@ -11,7 +11,21 @@ it('each diagnostic code stands in the table of workflows/README.md, and no othe
   const codes = new Set(sources.flatMap((source) => [...source.matchAll(calls)].map((match) => match[1]!)))
   const readme = readFileSync(new URL('../../workflows/README.md', import.meta.url), 'utf8')
   const documented = new Set([...readme.matchAll(/^\| `([a-z-]+)` \| /gm)].map((match) => match[1]!))
-  const fields = ['type', 'enum', 'default', 'description', 'uses', 'in', 'with', 'out']
+  const fields = [
+    'type',
+    'enum',
+    'default',
+    'description',
+    'uses',
+    'in',
+    'with',
+    'out',
+    'retry',
+    'timeout',
+    'stall',
+    'resources',
+    'env',
+  ]
   for (const field of fields) documented.delete(field)
   expect([...codes].sort()).toEqual([...documented].sort())
 })

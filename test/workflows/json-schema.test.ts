@@ -20,6 +20,13 @@ describe('workflow JSON schema', () => {
     expect(isValid(sft({}))).toBe(true)
     expect(isValid(sft({ with: { epochs: 2, lora: { r: '${{ params.r }}' }, max_length: null } }))).toBe(true)
     expect(isValid(sft({ with: { lora: '${{ params.lora }}' }, out: { adapter: 'a' } }))).toBe(true)
+    const policy = {
+      retry: { times: 2, delay: '5s' },
+      timeout: '${{ params.limit }}',
+      resources: { gpu: '${{ params.gpus }}', memory: '8GiB', slots: { api: '${{ params.api }}' } },
+      env: { LANG: 'C', HF_HOME: null },
+    }
+    expect(isValid({ ...sft(policy), defaults: policy, slots: { api: 2 } })).toBe(true)
   })
 
   it.each([
@@ -31,6 +38,8 @@ describe('workflow JSON schema', () => {
     ['a wrong parameter', sft({ with: { epochs: 'two' } })],
     ['an unknown nested field', sft({ with: { lora: { rank: 1 } } })],
     ['a missing parameter', { nodes: { a: { uses: 'export', in: { model: 'm' } } } }],
+    ['a duration without a unit', sft({ timeout: '30' })],
+    ['a default that is wrong', { ...sft({}), defaults: { retry: -1 } }],
     ['an unknown field', { ...sft({}), steps: [] }],
   ])('refuses %s', (_, file) => {
     expect(isValid(file)).toBe(false)
