@@ -2,11 +2,13 @@
 import { resolve } from 'node:path'
 import { type Plan, planWorkflow } from '../plan/plan.ts'
 import { Store } from '../store/store.ts'
+import { decisionColours, painter } from '../terminal/paint.ts'
 import type { CliCommand } from './command.ts'
 import { exitCode } from './exit-code.ts'
 import { openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
-import { tableText } from './table.ts'
+import { wantsColor } from './report-diagnostics.ts'
+import { tableText, terminalWidth } from './table.ts'
 import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
 
 export const planCommand: CliCommand = {
@@ -16,7 +18,7 @@ export const planCommand: CliCommand = {
   options: { ...valueOptions, ...selectionOptions, ...jsonOption },
   details: `Decisions: \`run\`, \`reuse\`, \`skip\` where its condition is false, or \`unknown\` where it depends on what a node
 before it will write.
---json prints one document: {"workflow","file","nodes":[{"node","stage","decision","reason","key"?}]}.`,
+--json prints one document: {"workflow","file","nodes":[{"node","stage","decision","reason","until"?,"key"?}]}.`,
 
   async run(invocation) {
     const { project, options, positionals } = invocation
@@ -37,11 +39,12 @@ before it will write.
 }
 
 function documentText({ nodes, ...plan }: Plan): string {
-  const shown = nodes.map(({ node, stage, decision, reason, key }) => ({
+  const shown = nodes.map(({ node, stage, decision, reason, until, key }) => ({
     node,
     stage,
     decision,
     reason,
+    until,
     key,
   }))
   return JSON.stringify({ ...plan, nodes: shown }, null, 2)
@@ -53,5 +56,14 @@ function planText(plan: Plan): string {
     .map((decision) => [plan.nodes.filter((node) => node.decision === decision).length, decision] as const)
     .filter(([count]) => count > 0)
     .map(([count, decision]) => `${count} ${decision}`)
-  return `${tableText(['node', 'stage', 'decision', 'reason'], rows)}\n${plan.workflow}: ${counts.join(', ')}\n`
+  const paint = painter(wantsColor(process.stdout))
+  const table = tableText(['node', 'stage', 'decision', 'reason'], rows, {
+    ...terminalWidth(process.stdout),
+    paint: (text, row, column) => {
+      const decision = plan.nodes[row]?.decision
+      if (decision === undefined || decision === 'reuse' || decision === 'skip') return paint('dim', text)
+      return column === 2 ? paint(decisionColours[decision], text) : text
+    },
+  })
+  return `${table}\n${plan.workflow}: ${counts.join(', ')}\n`
 }

@@ -24,6 +24,8 @@ export interface KeyPreimage {
   readonly environment: Readonly<Record<string, string | null>>
   /** Source path -> content hash, kept so that a reason can name the changed file. Not part of the key. */
   readonly sources?: Readonly<Record<string, string>>
+  /** `name@version` of what the code imports, kept for the same purpose. Not part of the key but through `code`. */
+  readonly packages?: readonly string[]
 }
 
 export function cacheKey(preimage: KeyPreimage): CacheKey {

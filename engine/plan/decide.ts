@@ -2,11 +2,13 @@
  * @file Whether one node, its inputs being known by content, is reused or must run, and why. Reads the store,
  * changes nothing in it but for the quarantine of values found damaged.
  */
-import { explainDifference } from '../fingerprint/explain-difference.ts'
+import type { RemoteValues } from '../artifacts/remote-values.ts'
+import { keyDifferences } from '../fingerprint/explain-difference.ts'
 import { cacheKey, type InputHashes, type KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey } from '../identity.ts'
 import type { ActionRecord, Store } from '../store/store.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
+import { reasonText } from './differences.ts'
 import { keyPreimage } from './preimage.ts'
 import { isNamed } from './selection.ts'
 
@@ -31,6 +33,7 @@ export async function decide(question: {
   readonly node: WorkflowNode
   readonly inputs: InputHashes
   readonly store: Store
+  readonly remotes: RemoteValues
   readonly refresh: Refresh
 }): Promise<Decision> {
   const { workflow, node, store } = question
@@ -44,11 +47,10 @@ export async function decide(question: {
     return { decision: 'reuse', key, preimage, record: found.record, reason: 'up to date', refresh: false }
   }
   const last = await store.lastRun(workflow.file, node.id)
-  const changes = last === undefined ? [] : explainDifference(last.preimage, preimage)
-  return { decision: 'run', key, preimage, reason: inOneLine(changes) ?? found.reason, refresh: false }
-}
-
-function inOneLine([first, ...others]: readonly string[]): string | undefined {
-  if (others.length === 0) return first
-  return `${first} (and ${others.length} more ${others.length === 1 ? 'change' : 'changes'})`
+  const [first, ...others] = last === undefined ? [] : keyDifferences(last.preimage, preimage)
+  const reason =
+    first === undefined
+      ? found.reason
+      : await reasonText({ difference: first, others: others.length, ...question })
+  return { decision: 'run', key, preimage, reason, refresh: false }
 }

@@ -22,6 +22,7 @@ export function keyPreimage(
       nodeEnvironment(node, environment),
     ),
     sources: stage.module.sources,
+    packages: stage.module.packages,
   }
 }
 

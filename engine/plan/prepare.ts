@@ -65,7 +65,7 @@ async function findUpstream(
     let reason = `${absent.join(', ')} must be downloaded`
     if (absent.length === 0) {
       const inputs = await hashInputs({ project, node, store, outputs, remotes })
-      const decision = await decide({ workflow, node, inputs, store, refresh: 'none' })
+      const decision = await decide({ workflow, node, inputs, store, remotes, refresh: 'none' })
       if (decision.decision === 'reuse') {
         outputs.set(node.id, decision.record.outputs)
         continue

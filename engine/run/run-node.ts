@@ -4,6 +4,7 @@ import { describeArtifact } from '../artifacts/check.ts'
 import type { NodeOutput, SkipCause } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import { type Decision, decide } from '../plan/decide.ts'
+import { rememberOwnValues } from '../plan/differences.ts'
 import { hashFile, hashInputs, inputSources, type NodeOutputs, ownPath } from '../plan/inputs.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { ProgressThrottle } from '../stage/progress-throttle.ts'
@@ -44,7 +45,7 @@ async function reuseOrExecute(
   const { project, store, workflow, refresh, remotes } = context
   await checkOwnFiles(context, node)
   const inputs = await hashInputs({ project, node, store, outputs: upstream, remotes })
-  const decision = await decide({ workflow, node, inputs, store, refresh })
+  const decision = await decide({ workflow, node, inputs, store, remotes, refresh })
   // Asked without a pause after it was decided, so that no two nodes can both find the key free.
   const same = context.work.get(decision.key)
   if (same !== undefined) return await shareWork(context, node, decision, same)
@@ -139,7 +140,9 @@ async function finish(
       ...(description === undefined ? {} : { description }),
     }
   }
-  if (finished.remember !== false) await store.rememberRun(workflow.file, node.id, decision.preimage)
+  if (finished.remember !== false && (await store.rememberRun(workflow.file, node.id, decision.preimage))) {
+    await rememberOwnValues(context, node, decision.preimage.inputs)
+  }
   context.emit({
     type: 'node-finished',
     node: node.id,

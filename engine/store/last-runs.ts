@@ -27,13 +27,14 @@ export class LastRuns {
     return sealed.state === 'whole' ? (sealed.value as LastRun) : undefined
   }
 
-  /** No write where the node's key is still the same. */
-  async remember(workflowFile: string, node: string, preimage: KeyPreimage): Promise<void> {
+  /** Whether the key is another one; no write where it is still the same. */
+  async remember(workflowFile: string, node: string, preimage: KeyPreimage): Promise<boolean> {
     const key = cacheKey(preimage)
-    if (this.read(workflowFile, node)?.key === key) return
+    if (this.read(workflowFile, node)?.key === key) return false
     const run: LastRun = { key, preimage, at: new Date().toISOString() }
     const path = this.#layout.lastRun(workflowFile, node)
     // Only reasons depend on it: not worth a wait for the disk.
     await writeAtomically(path, seal(run), await this.#owner.temporary(), { durable: false })
+    return true
   }
 }

@@ -13,6 +13,7 @@
  *     quarantine/              what was found damaged
  *     ledger/<id>.json         what was written where outside the store
  *     last-runs/<id>/          per workflow file and node, what its latest run was made of
+ *     outlines/<hash>.json     digests of the rows or files of users' own values that keys were made of
  *     marks/ab/<id>            contents that passed a validator
  *     owners/ locks/ tmp/      who is alive, who holds what, files not yet in place
  */
@@ -37,6 +38,7 @@ export class Layout {
   readonly quarantine: string
   readonly ledger: string
   readonly lastRuns: string
+  readonly outlines: string
   readonly marks: string
   readonly owners: string
   readonly locks: string
@@ -56,6 +58,7 @@ export class Layout {
     this.quarantine = join(root, 'quarantine')
     this.ledger = join(root, 'ledger')
     this.lastRuns = join(root, 'last-runs')
+    this.outlines = join(root, 'outlines')
     this.marks = join(root, 'marks')
     this.owners = join(root, 'owners')
     this.locks = join(root, 'locks')
@@ -66,7 +69,16 @@ export class Layout {
   get folders(): readonly string[] {
     return [
       ...[this.blobs, this.actions, this.logs, this.views, this.attempts, this.checkpoints, this.failures],
-      ...[this.quarantine, this.ledger, this.lastRuns, this.marks, this.owners, this.locks, this.tmp],
+      ...[
+        this.quarantine,
+        this.ledger,
+        this.lastRuns,
+        this.outlines,
+        this.marks,
+        this.owners,
+        this.locks,
+        this.tmp,
+      ],
     ]
   }
 
@@ -105,6 +117,10 @@ export class Layout {
 
   lastRun(workflowFile: string, node: string): string {
     return join(this.lastRuns, sha256(workflowFile).slice(0, 16), `${sha256(node).slice(0, 32)}.json`)
+  }
+
+  outline(hash: ContentHash): string {
+    return join(this.outlines, `${hash}.json`)
   }
 
   mark(id: string): string {

@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Diagnostic } from '../diagnostic.ts'
 import type { KeyPreimage } from '../fingerprint/key.ts'
+import type { Outline } from '../fingerprint/outline.ts'
 import { type FileHash, StatCache, type StatCacheOptions } from '../fingerprint/stat-cache.ts'
 import { hashValue, type ValueKind } from '../fingerprint/value.ts'
 import type { CacheKey, ContentHash } from '../identity.ts'
@@ -22,6 +23,7 @@ import { LAYOUT_VERSION, Layout } from './layout.ts'
 import { Ledger } from './ledger.ts'
 import { type LookupResult, Lookups } from './lookups.ts'
 import { ValidationMarks } from './marks.ts'
+import { Outlines } from './outlines.ts'
 import { Owner } from './owner.ts'
 import { Quarantine } from './quarantine.ts'
 import { readSealed, seal } from './sealed-json.ts'
@@ -52,6 +54,7 @@ export class Store {
   readonly #destinations: Destinations
   readonly #marks: ValidationMarks
   readonly #lastRuns: LastRuns
+  readonly #outlines: Outlines
   readonly #blobs: Blobs
 
   private constructor(layout: Layout, owner: Owner, options: StatCacheOptions) {
@@ -79,6 +82,7 @@ export class Store {
     this.#destinations = new Destinations(layout, this.statCache, owner, this.#blobs, this.#trees, ledger)
     this.#marks = new ValidationMarks(layout)
     this.#lastRuns = new LastRuns(layout, owner)
+    this.#outlines = new Outlines(layout, owner, this.statCache)
   }
 
   /**
@@ -172,8 +176,19 @@ export class Store {
     return this.#lastRuns.read(workflowFile, node)
   }
 
-  rememberRun(workflowFile: string, node: string, preimage: KeyPreimage): Promise<void> {
+  /** Whether the key is another one than that of the node's run before. */
+  rememberRun(workflowFile: string, node: string, preimage: KeyPreimage): Promise<boolean> {
     return this.#lastRuns.remember(workflowFile, node, preimage)
+  }
+
+  /** What the value with this hash is or was made of, where that is still known. `path`: where it may lie, absolute. */
+  outline(hash: ContentHash, path?: string): Promise<Outline | undefined> {
+    return this.#outlines.find(hash, path)
+  }
+
+  /** So that a later reason can say where a user's own value at `path` (absolute) has changed. */
+  rememberOutline(hash: ContentHash, path: string): Promise<void> {
+    return this.#outlines.remember(hash, path)
   }
 
   async isValidated(type: string, codeDigest: string, hash: ContentHash): Promise<boolean> {
@@ -188,6 +203,7 @@ export class Store {
   async close(): Promise<void> {
     // A full disk costs the next run some hashing; it must not fail this one.
     await this.statCache.flush().catch(() => undefined)
+    await this.#outlines.trim().catch(() => undefined)
     await this.#owner.release()
   }
 

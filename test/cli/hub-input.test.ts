@@ -63,7 +63,9 @@ it('downloads what a plan only announces, and asks nothing the second time', asy
   const { project, flow, run } = openProject(hub)
   const plan = await flow(['plan', 'workflow.yaml'])
   expect(plan.stdout).toMatch(/measure +measure +unknown +unknown until acme\/tiny is downloaded/)
-  expect(plan.stdout).toMatch(/upper +upper +unknown +unknown until measure has run/)
+  expect(plan.stdout).toMatch(
+    /upper +upper +unknown +unknown until measure has run \(acme\/tiny must be downloaded\)/,
+  )
   expect(hub.requests).toEqual([])
 
   const first = await run()

@@ -24,14 +24,14 @@ async function plan(project: TestProject, ...args: string[]) {
   }
 }
 
-test('plan --json gives a decision and a reason for each node, and runs nothing', async () => {
+test('rule 2: plan --json gives a decision and a reason for each node, runs nothing, and does not foretell what a node will write', async () => {
   const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' x', 'other.txt': 'y' })
   const first = await plan(project)
   expect(first.workflow).toBe('planned')
   expect(first.decisions).toEqual([
     'a run: no earlier result',
-    'b unknown: unknown until a has run',
-    'c unknown: unknown until a has run',
+    'b unknown: unknown until a has run (no earlier result)',
+    'c unknown: unknown until a has run (no earlier result)',
     'd run: no earlier result',
   ])
   expect(first.nodes[0]).toEqual({
@@ -53,13 +53,95 @@ test('plan --json gives a decision and a reason for each node, and runs nothing'
   expect((await plan(project, '--set', 'nodes.b.with.times=3')).decisions).toEqual([
     'a reuse: up to date',
     'b run: params.times 2 -> 3',
-    'c unknown: unknown until b has run',
+    'c unknown: unknown until b has run (params.times 2 -> 3)',
     'd reuse: up to date',
   ])
   expect((await plan(project, '--refresh', 'a', '--until', 'b')).decisions).toEqual([
     'a run: asked for by --refresh',
-    'b unknown: unknown until a has run',
+    'b unknown: unknown until a has run (asked for by --refresh)',
   ])
+})
+
+test('a reason says where an input differs: rows, lines and files, of users and of nodes', async () => {
+  const rows = Array.from({ length: 64 }, (_, row) => ({ prompt: `p${row}`, score: row }))
+  const lines = (all: readonly object[]) => all.map((row) => `${JSON.stringify(row)}\n`).join('')
+  const project = new TestProject({
+    'w.yaml': `
+nodes:
+  mean: { uses: mean, in: { scores: scores.jsonl } }
+  list: { uses: lister, in: { folder: folder } }
+  trimmed: { uses: trim, in: { text: in.txt } }
+  again: { uses: upper, in: { text: '\${{ nodes.trimmed.text }}' } }
+`,
+    'stages/lister/index.ts': `
+import { readdirSync, writeFileSync } from 'node:fs'
+import { defineStage, Type } from 'flow/stage'
+export default defineStage({
+  name: 'lister', description: '', inputs: { folder: 'folder' }, outputs: { names: 'text' }, params: Type.Object({}),
+  light: true,
+  run: async ({ inputs, outputs }) => writeFileSync(outputs.names, readdirSync(inputs.folder).join()),
+})
+`,
+    'scores.jsonl': lines(rows),
+    'folder/config.json': '{}',
+    'folder/weights.bin': 'w',
+    'in.txt': 'one\ntwo\nthree\n',
+  })
+  expect((await project.run('w.yaml')).code).toBe(0)
+  const kept = project.files('.flow/outlines')
+  expect(kept).toHaveLength(3)
+  for (const file of kept) expect(project.read(file)).not.toContain('prompt')
+
+  project.write('scores.jsonl', lines(rows.map((row) => (row.score === 11 ? { ...row, score: -1 } : row))))
+  project.write('folder/config.json', '{"a":1}')
+  project.write('in.txt', 'one\ntwo\nthree and more\n')
+  expect((await plan(project)).decisions).toEqual([
+    'mean run: input scores: 1 of 64 rows differs (row 12)',
+    'list run: input folder: config.json changed',
+    'trimmed run: input text: 1 of 3 lines differs (line 3)',
+    'again unknown: unknown until trimmed has run (input text: 1 of 3 lines differs (line 3))',
+  ])
+  expect(project.files('.flow/outlines')).toEqual(kept)
+
+  const run = await project.run('w.yaml')
+  expect(run.events).toContainEqual(
+    expect.objectContaining({
+      type: 'node-started',
+      node: 'again',
+      reason: 'input text: 1 of 3 lines differs (line 3)',
+    }),
+  )
+  project.write('scores.jsonl', lines(rows.slice(0, 60)))
+  expect((await plan(project)).decisions[0]).toBe(
+    'mean run: input scores: 1 of 64 rows differs, 4 removed (first: row 12)',
+  )
+})
+
+test('rule 3: an edit anywhere in the code that a stage imports is named by its file, an edit elsewhere changes nothing', async () => {
+  const project = new TestProject({
+    'w.yaml': 'nodes:\n  a: { uses: counted, in: { text: in.txt } }\n',
+    'in.txt': 'x',
+    'stages/counted/index.ts': `
+import { writeFileSync } from 'node:fs'
+import { defineStage, Type } from 'flow/stage'
+import { count } from '../../shared/count.ts'
+export default defineStage({
+  name: 'counted', description: '', inputs: { text: 'text' }, outputs: { text: 'text' }, params: Type.Object({}),
+  light: true,
+  run: async ({ outputs }) => writeFileSync(outputs.text, String(count())),
+})
+`,
+    'shared/count.ts': "import { step } from './step.ts'\nexport const count = () => step + 1\n",
+    'shared/step.ts': 'export const step = 1\n',
+    'shared/unrelated.ts': 'export const unrelated = 1\n',
+  })
+  await project.run('w.yaml')
+  project.write('shared/unrelated.ts', 'export const unrelated = 2\n')
+  project.write('stages/upper/index.ts', `${project.read('stages/upper/index.ts')}// edited\n`)
+  expect((await plan(project)).decisions).toEqual(['a reuse: up to date'])
+  project.write('shared/step.ts', 'export const step = 2\n')
+  expect((await plan(project)).decisions).toEqual(['a run: stage code: shared/step.ts changed'])
+  expect(await project.run('w.yaml')).toMatchObject({ executed: ['a'] })
 })
 
 test('explain shows the change, the key and what it is made of', async () => {
@@ -83,7 +165,9 @@ test('explain shows the change, the key and what it is made of', async () => {
   })
   project.write('in.txt', 'new')
   const unknown = await project.flow('explain', 'c')
-  expect(unknown.stdout).toContain('c (upper): unknown, unknown until a has run')
+  expect(unknown.stdout).toContain(
+    'c (upper): unknown, unknown until a has run (input text: its only line differs)',
+  )
   const mistyped = await project.flow('explain', 'bb')
   expect(mistyped.code).toBe(2)
   expect(mistyped.stderr).toContain('did you mean `b`?')

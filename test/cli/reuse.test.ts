@@ -76,7 +76,7 @@ test('a parameter of a late node runs only that node and its dependants, with th
   )
   expect(reasons).toEqual([
     ['joined', 'params.separator "+" -> "-"'],
-    ['echo', 'input text changed'],
+    ['echo', 'input text: its only line differs'],
   ])
   expect(project.read('out/echo.txt')).toBe('HELLO-HELLOHELLO')
   expect(await project.run('shout.yaml')).toMatchObject({ executed: [] })
