@@ -26,6 +26,14 @@ export interface CliCommand {
   run(invocation: Invocation): Promise<number>
 }
 
+/** A command that is a family of commands: `flow cache ls`, `flow cache gc`, ... */
+export interface CommandGroup {
+  readonly name: string
+  readonly summary: string
+  /** By their second word; the `name` of each is both words: `cache ls`. */
+  readonly subcommands: Readonly<Record<string, () => Promise<CliCommand>>>
+}
+
 export interface Invocation {
   /** The project's root: the current folder. Absolute. */
   readonly project: string

@@ -11,20 +11,32 @@ export function commandHelp(command: HelpSubject): string {
   return `${parts.join('\n\n')}\n`
 }
 
-export function overallHelp(
-  commands: readonly { readonly name: string; readonly summary: string }[],
-): string {
-  const width = Math.max(...commands.map(({ name }) => name.length))
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
+interface Summarised {
+  readonly name: string
+  readonly summary: string
+}
+
+export function groupHelp(group: Summarised, subcommands: readonly Summarised[]): string {
+  const { name, summary } = group
+  return `flow ${name} COMMAND [options]\n\n${summary}\n\n${summaryLines(subcommands)}\n
+\`flow ${name} COMMAND --help\` shows the options of a command.\n`
+}
+
+export function overallHelp(commands: readonly Summarised[]): string {
   return `flow COMMAND [options]
 
 Runs declarative workflows; everything that is already done is reused.
 
-${lines.join('\n')}
+${summaryLines(commands)}
 
 \`flow COMMAND --help\` shows the options of a command.
 Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong (nothing ran), 130 interrupted.
 `
+}
+
+function summaryLines(commands: readonly Summarised[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length))
+  return commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')
 }
 
 function optionsText(options: OptionSpecs): string {

@@ -1,22 +1,21 @@
-/** @file The command line: finds the command, parses its options and runs it. */
-import { isStageFailure } from '../stage/failure.ts'
-import { machineFailure } from '../stage/machine-failure.ts'
+/** @file The command line: finds the command and runs it. */
 import { suggest } from '../workflow/suggest.ts'
-import type { CliCommand } from './command.ts'
-import { parseCommandLine } from './command-line.ts'
+import type { CliCommand, CommandGroup } from './command.ts'
 import { exitCode } from './exit-code.ts'
-import { commandHelp, overallHelp } from './help.ts'
+import { overallHelp } from './help.ts'
+import { invokeCommand, invokeGroup } from './invoke.ts'
 import { findPluginCommand, listPluginCommands } from './plugin-command.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
 import { version } from './version.ts'
 
 /** Each command is loaded only when it is asked for. */
-const commands: Readonly<Record<string, () => Promise<CliCommand>>> = {
+const commands: Readonly<Record<string, () => Promise<CliCommand | CommandGroup>>> = {
   run: async () => (await import('./run.ts')).runCommand,
   plan: async () => (await import('./plan.ts')).planCommand,
   explain: async () => (await import('./explain.ts')).explainCommand,
   status: async () => (await import('./status.ts')).statusCommand,
   stages: async () => (await import('./stages.ts')).stagesCommand,
+  cache: async () => (await import('./cache.ts')).cacheCommands,
 }
 
 /** `argv`: what follows `flow`. Returns the exit code. */
@@ -40,30 +39,10 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   }
   const own = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
   const command = own ?? (await findPluginCommand(project, name))
-  const json = argv.includes('--json')
-  if (command === undefined) return await refuseUnknown(project, name, json)
-  if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(commandHelp(command))
-    return exitCode.done
-  }
-  const { options, positionals, diagnostics } = parseCommandLine(command, rest)
-  if (diagnostics.length > 0) {
-    reportDiagnostics(diagnostics, { json })
-    return exitCode.invalid
-  }
-  try {
-    return await command.run({ project, options, positionals })
-  } catch (error) {
-    const refused = machineFailure(error)
-    const details = isStageFailure(error) ? error.details : refused
-    if (details === undefined) throw error
-    const { code, message, hint } = details
-    reportDiagnostics([{ code, severity: 'error', message, ...(hint === undefined ? {} : { hint }) }], {
-      json,
-    })
-    // Otherwise nothing has run yet: a store of another version, a file that is none of Flow's.
-    return refused === undefined ? exitCode.invalid : exitCode.failed
-  }
+  if (command === undefined) return await refuseUnknown(project, name, argv.includes('--json'))
+  return 'subcommands' in command
+    ? await invokeGroup(command, rest, project)
+    : await invokeCommand(command, rest, project)
 }
 
 async function refuseUnknown(project: string, name: string, json: boolean): Promise<number> {

@@ -15,6 +15,7 @@
  *     last-runs/<id>/          per workflow file and node, what its latest run was made of
  *     outlines/<hash>.json     digests of the rows or files of users' own values that keys were made of
  *     marks/ab/<id>            contents that passed a validator
+ *     pins/<id>.json           results that stay, by the user's names for them
  *     owners/ locks/ tmp/      who is alive, who holds what, files not yet in place
  */
 import { join } from 'node:path'
@@ -40,6 +41,7 @@ export class Layout {
   readonly lastRuns: string
   readonly outlines: string
   readonly marks: string
+  readonly pins: string
   readonly owners: string
   readonly locks: string
   readonly tmp: string
@@ -60,6 +62,7 @@ export class Layout {
     this.lastRuns = join(root, 'last-runs')
     this.outlines = join(root, 'outlines')
     this.marks = join(root, 'marks')
+    this.pins = join(root, 'pins')
     this.owners = join(root, 'owners')
     this.locks = join(root, 'locks')
     this.tmp = join(root, 'tmp')
@@ -69,16 +72,8 @@ export class Layout {
   get folders(): readonly string[] {
     return [
       ...[this.blobs, this.actions, this.logs, this.views, this.attempts, this.checkpoints, this.failures],
-      ...[
-        this.quarantine,
-        this.ledger,
-        this.lastRuns,
-        this.outlines,
-        this.marks,
-        this.owners,
-        this.locks,
-        this.tmp,
-      ],
+      ...[this.quarantine, this.ledger, this.lastRuns, this.outlines, this.marks, this.pins],
+      ...[this.owners, this.locks, this.tmp],
     ]
   }
 
@@ -121,6 +116,11 @@ export class Layout {
 
   outline(hash: ContentHash): string {
     return join(this.outlines, `${hash}.json`)
+  }
+
+  /** `name` may hold anything. */
+  pin(name: string): string {
+    return join(this.pins, `${sha256(name)}.json`)
   }
 
   mark(id: string): string {

@@ -25,6 +25,7 @@ import { type LookupResult, Lookups } from './lookups.ts'
 import { ValidationMarks } from './marks.ts'
 import { Outlines } from './outlines.ts'
 import { Owner } from './owner.ts'
+import { Pins } from './pins.ts'
 import { Quarantine } from './quarantine.ts'
 import { readSealed, seal } from './sealed-json.ts'
 import { sweep } from './sweep.ts'
@@ -40,11 +41,20 @@ export type { ActionRecord, RecordedOutput } from './record.ts'
 
 export type Recheck = { readonly whole: true } | { readonly whole: false; readonly reason: string }
 
+/** What the commands that look after a store work with. */
+export interface StoreParts {
+  readonly layout: Layout
+  readonly owner: Owner
+  readonly quarantine: Quarantine
+}
+
 export class Store {
   /** Absolute path of the project: the parent of `.flow`. */
   readonly project: string
   readonly statCache: StatCache
   readonly layout: Layout
+  readonly parts: StoreParts
+  readonly pins: Pins
   readonly #owner: Owner
   readonly #trees: Trees
   readonly #views: Views
@@ -63,6 +73,8 @@ export class Store {
     this.#owner = owner
     this.statCache = new StatCache(layout.statCache, options)
     const quarantine = new Quarantine(layout, owner)
+    this.parts = { layout, owner, quarantine }
+    this.pins = new Pins(layout, owner)
     this.#blobs = new Blobs(layout, this.statCache, owner, quarantine)
     this.#trees = new Trees(this.#blobs)
     this.#views = new Views(layout, this.statCache, owner, this.#blobs, this.#trees)

@@ -16,6 +16,14 @@ export function clockText(durationMs: number): string {
   return seconds < 60 ? `${seconds} s` : durationText(seconds * 1000)
 }
 
+/** How long ago, roughly: "now", "12m", "3h", "5d" */
+export function ageText(ageMs: number): string {
+  const minutes = Math.floor(ageMs / 60_000)
+  if (minutes < 1) return 'now'
+  if (minutes < 60) return `${minutes}m`
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)}h` : `${Math.floor(minutes / 60 / 24)}d`
+}
+
 /** "812 B", "4.2 kB", "1.3 GB" (powers of 1000) */
 export function sizeText(sizeBytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']

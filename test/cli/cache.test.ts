@@ -1,0 +1,120 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { TestProject } from './test-project.ts'
+
+const workflow = `nodes:
+  clean: { uses: trim, in: { text: in.txt } }
+  once:  { uses: upper, in: { text: '\${{ nodes.clean.text }}' } }
+  both:
+    uses: join
+    in: { texts: ['\${{ nodes.once.text }}', '\${{ nodes.clean.text }}'] }
+    out: { text: both.txt, parts: both }
+`
+
+async function finishedProject(): Promise<TestProject> {
+  const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' some text ' })
+  expect((await project.run('w.yaml')).code).toBe(0)
+  return project
+}
+
+async function json<T>(project: TestProject, ...args: string[]): Promise<T> {
+  const { code, stdout, stderr } = await project.flow('cache', ...args, '--json')
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' })
+  return JSON.parse(stdout)
+}
+
+interface Listed {
+  readonly key: string
+  readonly stage: string
+  readonly nodes: readonly { readonly node: string }[]
+  readonly sizeBytes: number
+  readonly pins: readonly string[]
+}
+
+async function nodesOf(project: TestProject, ...filter: string[]): Promise<(string | undefined)[]> {
+  const { results } = await json<{ results: Listed[] }>(project, 'ls', '--sort', 'node', ...filter)
+  return results.map(({ nodes }) => nodes[0]?.node)
+}
+
+test('ls shows the results by node, stage, age and size', async () => {
+  const project = await finishedProject()
+  expect(await nodesOf(project)).toEqual(['both', 'clean', 'once'])
+  expect(await nodesOf(project, '--node', 'once')).toEqual(['once'])
+  expect(await nodesOf(project, '--stage', 'trim')).toEqual(['clean'])
+  expect(await nodesOf(project, '--larger-than', '9B')).toEqual(['both'])
+  expect(await nodesOf(project, '--older-than', '1d')).toEqual([])
+  expect(await nodesOf(project, '--pinned')).toEqual([])
+  const { stdout } = await project.flow('cache', 'ls', '--sort', 'size')
+  expect(stdout).toMatch(
+    /^key +node +stage +made +used +size +pins\n[0-9a-f]{12} +both +join +now +now +37 B\n/,
+  )
+  expect(stdout).toMatch(/\n3 results, 55 B\n$/)
+})
+
+test('du counts bytes with several names once', async () => {
+  const project = await finishedProject()
+  type Usage = { parts: Record<string, { files: number; sizeBytes: number }>; total: { sizeBytes: number } }
+  const before = await json<Usage>(project, 'du')
+  const blobs = project.files('.flow/blobs')
+  expect(before.parts.blobs).toEqual({
+    files: blobs.length,
+    sizeBytes: blobs.reduce((sum, path) => sum + readFileSync(join(project.folder, path)).length, 0),
+  })
+  // A view is made of links to blobs; only a copy takes space of its own.
+  expect(project.files('.flow/views').length).toBeGreaterThan(0)
+  expect(before.parts.views).toEqual({ files: 0, sizeBytes: 0 })
+  project.write('.flow/views/copy', 'x'.repeat(1000))
+  const after = await json<Usage>(project, 'du')
+  expect(after.parts.views).toEqual({ files: 1, sizeBytes: 1000 })
+  expect(after.total.sizeBytes).toBe(before.total.sizeBytes + 1000)
+  expect((await project.flow('cache', 'du')).stdout).toMatch(/\nviews +1\.0 kB +1 /)
+})
+
+test('rule 9: verify ends with 1 where something is damaged, and the next run rebuilds it', async () => {
+  const project = await finishedProject()
+  expect(await project.flow('cache', 'verify')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^all is whole: 4 blobs \(.*\), 3 records, 1 view\n$/),
+    stderr: '',
+  })
+  const [blob] = project.files('.flow/blobs')
+  rmSync(join(project.folder, blob!))
+  writeFileSync(join(project.folder, blob!), 'other bytes')
+  const damaged = await project.flow('cache', 'verify', '--json')
+  expect(damaged.code).toBe(1)
+  expect(JSON.parse(damaged.stdout).faults[0]).toEqual({
+    what: 'blob',
+    path: blob!.slice('.flow/'.length),
+    message: 'holds other bytes than its name says',
+    quarantined: true,
+  })
+  expect(existsSync(join(project.folder, blob!))).toBe(false)
+  const run = await project.run('w.yaml')
+  expect(run.code).toBe(0)
+  expect(run.executed.length).toBeGreaterThan(0)
+  expect((await project.flow('cache', 'verify')).code).toBe(0)
+  expect(project.read('both.txt')).toBe('SOME TEXT+some text')
+})
+
+test('a wrong word, unit or order is refused with exit code 2', async () => {
+  const project = new TestProject()
+  const cases: [string[], RegExp][] = [
+    [['verfy'], /error\[unknown-command\][\s\S]*did you mean `flow cache verify`\?/],
+    [['ls', '--older-than', '3x'], /--older-than needs a time, not `3x`/],
+    [['ls', '--larger-than', '20'], /--larger-than needs a size, not `20`/],
+    [['ls', '--sort', 'colour'], /cannot be sorted by `colour`/],
+    [['du', '--oder'], /error\[unknown-option\]/],
+  ]
+  for (const [argv, message] of cases) {
+    const { code, stderr } = await project.flow('cache', ...argv)
+    expect([argv, code]).toEqual([argv, 2])
+    expect(stderr).toMatch(message)
+  }
+  expect(await project.flow('cache')).toMatchObject({
+    code: 2,
+    stdout: expect.stringMatching(/^ {2}cache verify /m),
+  })
+  expect((await project.flow('cache', '--help')).code).toBe(0)
+  expect((await project.flow('cache', 'ls', '--help')).stdout).toContain('--older-than 30d')
+})
