@@ -27,6 +27,7 @@ import { Outlines } from './outlines.ts'
 import { Owner } from './owner.ts'
 import { Pins } from './pins.ts'
 import { Quarantine } from './quarantine.ts'
+import type { ActionRecord } from './record.ts'
 import { readSealed, seal } from './sealed-json.ts'
 import { sweep } from './sweep.ts'
 import { Trees } from './trees.ts'
@@ -59,6 +60,7 @@ export class Store {
   readonly #trees: Trees
   readonly #views: Views
   readonly #attempts: Attempts
+  readonly #actions: Actions
   readonly #lookups: Lookups
   readonly #commits: Commits
   readonly #destinations: Destinations
@@ -79,6 +81,7 @@ export class Store {
     this.#trees = new Trees(this.#blobs)
     this.#views = new Views(layout, this.statCache, owner, this.#blobs, this.#trees)
     const actions = new Actions(layout, owner, quarantine)
+    this.#actions = actions
     this.#lookups = new Lookups(actions, this.#trees)
     this.#attempts = new Attempts(layout, owner, new Checkpoints(layout, owner))
     this.#commits = new Commits(
@@ -118,6 +121,17 @@ export class Store {
   /** The record of `key` if every byte that it names is whole; otherwise why not, and what is damaged is quarantined. */
   lookup(key: CacheKey): Promise<LookupResult> {
     return this.#lookups.lookup(key)
+  }
+
+  /** Every record, in no particular order, whether or not its blobs are whole. */
+  records(): Iterable<ActionRecord> {
+    return this.#actions.all()
+  }
+
+  /** The record of `key`, whether or not its blobs are whole. */
+  async record(key: CacheKey): Promise<ActionRecord | undefined> {
+    const read = await this.#actions.read(key)
+    return read.state === 'found' ? read.record : undefined
   }
 
   /** A private folder for a stage to write in. End it by `commit`, `abandon` or `discard`. */

@@ -48,3 +48,12 @@ export function numberText(value: number): string {
   const magnitude = Math.abs(value)
   return magnitude >= 1e-5 && magnitude < 1e7 ? String(Number(value.toPrecision(4))) : value.toExponential(2)
 }
+
+/** "just now", "3m ago", "5h ago", "2 days ago" */
+export function agoText(elapsedMs: number): string {
+  const minutes = Math.floor(elapsedMs / 60_000)
+  if (minutes < 1) return 'just now'
+  if (minutes < 60) return `${minutes}m ago`
+  const hours = Math.floor(minutes / 60)
+  return hours < 48 ? `${hours}h ago` : `${Math.floor(hours / 24)} days ago`
+}

@@ -144,59 +144,6 @@ export default defineStage({
   expect(await project.run('w.yaml')).toMatchObject({ executed: ['a'] })
 })
 
-test('explain shows the change, the key and what it is made of', async () => {
-  const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' x', 'other.txt': 'y' })
-  await project.run('w.yaml')
-  const same = await project.flow('explain', 'b')
-  expect(same.code).toBe(0)
-  expect(same.stdout).toMatch(
-    /^b \(upper\): reuse, up to date\nkey [0-9a-f]{64}\n\nnothing changed since its previous run\n/,
-  )
-  expect(same.stdout).toContain('params.times 2')
-
-  const changed = await project.flow('explain', 'b', 'w.yaml', '--json', '--set', 'nodes.b.with.times=3')
-  expect(JSON.parse(changed.stdout)).toMatchObject({
-    node: 'b',
-    decision: 'run',
-    reason: 'params.times 2 -> 3',
-    changes: ['params.times 2 -> 3'],
-    preimage: { stage: 'upper', params: { times: 3 } },
-    previous: { params: { times: 2 } },
-  })
-  project.write('in.txt', 'new')
-  const unknown = await project.flow('explain', 'c')
-  expect(unknown.stdout).toContain(
-    'c (upper): unknown, unknown until a has run (input text: its only line differs)',
-  )
-  const mistyped = await project.flow('explain', 'bb')
-  expect(mistyped.code).toBe(2)
-  expect(mistyped.stderr).toContain('did you mean `b`?')
-})
-
-test('a value of an environment variable is part of the key and never shown', async () => {
-  const project = new TestProject({
-    'w.yaml': 'nodes:\n  a: { uses: secretive, in: { text: in.txt } }\n',
-    'in.txt': 'x',
-    'stages/secretive/index.ts': `
-import { copyFile } from 'node:fs/promises'
-import { defineStage, Type } from 'flow/stage'
-export default defineStage({
-  name: 'secretive', description: '', inputs: { text: 'text' }, outputs: { text: 'text' }, params: Type.Object({}),
-  environment: ['TEST_TOKEN'], light: true,
-  run: ({ inputs, outputs }) => copyFile(inputs.text, outputs.text),
-})
-`,
-  })
-  expect((await project.start(['run', 'w.yaml'], { TEST_TOKEN: 'first-secret' }).finished).code).toBe(0)
-  const explained = await project.start(['explain', 'a', '--json'], { TEST_TOKEN: 'second-secret' }).finished
-  expect(JSON.parse(explained.stdout)).toMatchObject({
-    decision: 'run',
-    changes: ['environment TEST_TOKEN changed'],
-  })
-  expect(explained.stdout).not.toContain('secret"')
-  for (const file of project.files('.flow')) expect(project.read(file)).not.toContain('first-secret')
-})
-
 test('an output path may already hold what would be written there, where that is known', async () => {
   const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' x', 'other.txt': 'y' })
   await project.run('w.yaml')

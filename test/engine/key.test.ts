@@ -108,6 +108,16 @@ describe('explainDifference', () => {
     expect(explainDifference(preimage, { ...preimage, ...change })).toEqual(lines)
   })
 
+  test('rule 3: names the package whose version changed', () => {
+    const before = { ...preimage, packages: ['@scope/maths@1.0.0', 'typebox@1.4.3'] }
+    const after = { ...before, code: 'x', packages: ['@scope/maths@1.0.1', 'added@1.0.0', 'typebox@1.4.3'] }
+    expect(explainDifference(before, after)).toEqual([
+      'stage code: package @scope/maths 1.0.0 -> 1.0.1',
+      'stage code: package added added',
+    ])
+    expect(cacheKey({ ...after, packages: [] })).toBe(cacheKey(after))
+  })
+
   test('keeps every line short', () => {
     const after = { ...preimage, params: { ...preimage.params, epochs: 'long '.repeat(100) } }
     for (const line of explainDifference(preimage, after)) expect(line.length).toBeLessThan(100)
