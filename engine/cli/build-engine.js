@@ -1,10 +1,12 @@
 /**
- * @file Bundles the engine's TypeScript for the launcher. A build is written to a folder of its own and renamed
- * into place under the digest of its content, so that two processes may build at once and a running process keeps
- * the files that it may yet import.
+ * @file Bundles the engine's TypeScript for the launcher: into one CommonJS file, since V8 keeps what it compiled of
+ * such a file alone, and modules loaded one by one take longer than a run that has nothing to do. A build is written to
+ * a folder of its own and renamed into place under the digest of its content, so that two processes may build at once
+ * and a running process keeps the files that it may yet import.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import fs from 'node:fs'
+import { isBuiltin } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -26,34 +28,46 @@ export function usableCacheFolder(root, preferred) {
 /**
  * @param {string} root Flow's own folder.
  * @param {string} cacheFolder Where to keep the build.
- * @returns {Promise<string>} Absolute path of the built `main.js`.
+ * @returns {Promise<string>} Absolute path of the built `main.cjs`.
  */
 export async function buildEngine(root, cacheFolder) {
   const startedMs = Date.now()
   const esbuild = await import('esbuild')
-  let result
+  const options = {
+    absWorkingDir: root,
+    outdir: path.join(cacheFolder, 'engine-new'),
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    jsx: 'automatic',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    metafile: true,
+    write: false,
+    logLevel: 'silent',
+    tsconfigRaw: {},
+    define: { 'import.meta.url': '__moduleUrl', 'import.meta.dirname': '__dirname' },
+  }
+  const screens = new Set()
+  let results
   try {
-    result = await esbuild.build({
-      absWorkingDir: root,
+    const main = await esbuild.build({
+      ...options,
       entryPoints: { main: 'engine/cli/main.ts' },
-      outdir: path.join(cacheFolder, 'engine-new'),
-      bundle: true,
-      splitting: true,
+      format: 'cjs',
+      outExtension: { '.js': '.cjs' },
+      plugins: [separateScreens(screens), bundledPackages(root), modulePackages, ownPlaces],
+    })
+    const others = await esbuild.build({
+      ...options,
+      entryPoints: [...screens],
       format: 'esm',
-      platform: 'node',
-      target: 'node20',
-      packages: 'external',
-      jsx: 'automatic',
-      sourcemap: 'linked',
-      sourcesContent: false,
-      chunkNames: '[name]-[hash]',
-      metafile: true,
-      write: false,
-      logLevel: 'silent',
-      tsconfigRaw: {},
-      define: { 'import.meta.url': '__moduleUrl' },
+      outExtension: { '.js': '.mjs' },
+      entryNames: '[name]',
       plugins: [bundledPackages(root), ownPlaces],
     })
+    results = [main, others]
   } catch (error) {
     if (!Array.isArray(error.errors)) throw error
     const lines = await esbuild.formatMessages(error.errors, {
@@ -62,16 +76,69 @@ export async function buildEngine(root, cacheFolder) {
     })
     throw new EngineBuildFailure(`Flow's own sources do not compile\n\n${lines.join('')}`)
   }
-  const folder = place(cacheFolder, result.outputFiles)
+  const folder = place(
+    cacheFolder,
+    results.flatMap(({ outputFiles }) => outputFiles.map(withImportFunction)),
+  )
   // What is installed shows in the lock files.
   const installed = ['package.json', 'package-lock.json', 'node_modules/.package-lock.json']
-  const inputs = [...Object.keys(result.metafile.inputs), ...installed]
+  const sources = new Set(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)))
+  const inputs = [...sources, ...installed]
     .filter((file) => installed.includes(file) || !file.split('/').includes('node_modules'))
     .filter((file) => fs.existsSync(path.join(root, file)))
     .map((file) => [file, stamp(path.join(root, file), startedMs)])
   announce(cacheFolder, { root, folder, inputs })
   sweep(cacheFolder, folder)
-  return path.join(cacheFolder, folder, 'main.js')
+  return path.join(cacheFolder, folder, 'main.cjs')
+}
+
+/**
+ * A `.tsx` that is imported on demand becomes an ES module of its own: Ink is one, and none that CommonJS can take in. It
+ * shares no state with the rest of the engine.
+ */
+function separateScreens(found) {
+  return {
+    name: 'separate-screens',
+    setup(build) {
+      build.onResolve({ filter: /\.tsx$/ }, (args) => {
+        if (args.kind !== 'dynamic-import') return undefined
+        found.add(path.join(args.resolveDir, args.path))
+        return { path: `./${path.basename(args.path, '.tsx')}.mjs`, external: true }
+      })
+    },
+  }
+}
+
+/** Packages that are ES modules are taken in: `require` of CommonJS would not find their default export. */
+const modulePackages = {
+  name: 'module-packages',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, (args) => {
+      if (args.kind !== 'import-statement' || isBuiltin(args.path)) return undefined
+      try {
+        const file = fileURLToPath(import.meta.resolve(args.path))
+        return isModule(file) ? { path: file } : undefined
+      } catch {
+        // Not installed: that is said when it is imported.
+        return undefined
+      }
+    })
+  },
+}
+
+function isModule(file) {
+  if (!file.endsWith('.js')) return file.endsWith('.mjs')
+  for (let folder = path.dirname(file); folder !== path.dirname(folder); folder = path.dirname(folder)) {
+    const manifest = path.join(folder, 'package.json')
+    if (fs.existsSync(manifest)) return JSON.parse(fs.readFileSync(manifest, 'utf8')).type === 'module'
+  }
+  return false
+}
+
+/** V8 forgets how to import on behalf of code that it kept: the launcher gives `main.cjs` a function for it. */
+function withImportFunction(file) {
+  if (!file.path.endsWith('.cjs')) return file
+  return { path: file.path, contents: Buffer.from(file.text.replace(/\bimport\(/g, '__import(')) }
 }
 
 /** The packages that `package.json` names under `flow.bundle`: loading their many files one by one takes long. */

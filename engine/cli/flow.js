@@ -4,12 +4,15 @@
  * the last build (a few ms), rebuilds when one of them changed, and hands the command line to `main.ts`.
  * Everything that a warm start does not need is imported only when it is needed.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import module from 'node:module'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import vm from 'node:vm'
 
 const neededNode = [20, 19]
+const digestBytes = 32
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
 
 /** Absolute path of the built `main`, or undefined if there is none or a source changed since. */
@@ -25,8 +28,68 @@ function freshEngine(cacheFolder) {
     const stats = statSync(path.join(root, file), { bigint: true, throwIfNoEntry: false })
     if (stats === undefined || `${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}` !== stamp) return undefined
   }
-  const main = path.join(cacheFolder, built.folder, 'main.js')
+  const main = path.join(cacheFolder, built.folder, 'main.cjs')
   return existsSync(main) ? main : undefined
+}
+
+/**
+ * Runs the engine's file and returns what it exports. What V8 compiled of it is kept beside it, for each command what that
+ * command needs; V8 itself refuses what another version of it, or one with other flags, has left there.
+ */
+function loadEngine(file, command) {
+  const parameters = ['exports', 'require', 'module', '__filename', '__dirname', '__import']
+  const text = `(function (${parameters.join(', ')}) {${readFileSync(file, 'utf8')}\n})`
+  const kept = `${file}.${/^[a-z]+$/.test(command) ? command : 'other'}-${process.version}-${process.arch}`
+  const cachedData = readKept(kept)
+  const script = new vm.Script(text, { filename: file, ...(cachedData && { cachedData }) })
+  if (cachedData === undefined) {
+    process.once('exit', (code) => {
+      if (code === 0) keep(kept, script.createCachedData())
+    })
+  }
+  const importFrom = (name) =>
+    import(name.startsWith('./') ? pathToFileURL(path.resolve(file, '..', name)).href : name)
+  const engine = { exports: {} }
+  const require = module.createRequire(file)
+  script.runInThisContext()(engine.exports, require, engine, file, path.dirname(file), importFrom)
+  return engine.exports
+}
+
+/** V8 does not look whether the bytes are still those that it wrote. */
+function readKept(file) {
+  try {
+    const bytes = readFileSync(file)
+    const data = bytes.subarray(digestBytes)
+    return digestOf(data).equals(bytes.subarray(0, digestBytes)) ? data : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function keep(file, data) {
+  const attempt = `${file}.${process.pid}`
+  try {
+    writeFileSync(attempt, Buffer.concat([digestOf(data), data]))
+    renameSync(attempt, file)
+  } catch {
+    // The next start compiles again.
+  }
+}
+
+function digestOf(data) {
+  return createHash('sha256').update(data).digest()
+}
+
+/** Places in the engine's file as places in its sources. Node does so for the files that it loads itself. */
+function mapStack(error, file) {
+  if (typeof error?.stack !== 'string' || !existsSync(`${file}.map`)) return
+  const map = new module.SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
+  error.stack = error.stack.replaceAll(/([^\s()]*main\.cjs):(\d+):(\d+)/g, (place, _, line, column) => {
+    const found = map.findEntry(Number(line) - 1, Number(column) - 1)
+    if (found.originalSource === undefined) return place
+    const source = path.resolve(file, '..', found.originalSource)
+    return `${source}:${found.originalLine + 1}:${found.originalColumn + 1}`
+  })
 }
 
 function refuse(message) {
@@ -36,7 +99,8 @@ function refuse(message) {
 
 function refuseMissingDependency(error) {
   const missing =
-    error?.code === 'ERR_MODULE_NOT_FOUND' && /Cannot find package '([^']+)'/.exec(error.message)
+    ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(error?.code) &&
+    /Cannot find (?:package|module) '([^']+)'/.exec(error.message)
   if (!missing) throw error
   refuse(`the package '${missing[1]}' is not installed: run \`npm ci\` in ${root}`)
 }
@@ -60,9 +124,10 @@ if (engine === undefined) {
 }
 
 process.setSourceMapsEnabled(true)
-module.enableCompileCache?.(path.join(path.dirname(path.dirname(engine)), 'v8'))
+process.on('uncaughtExceptionMonitor', (error) => mapStack(error, engine))
 try {
-  const { main } = await import(pathToFileURL(engine).href)
+  const [command = ''] = process.argv.slice(2)
+  const { main } = loadEngine(engine, command)
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
   refuseMissingDependency(error)

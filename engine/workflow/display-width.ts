@@ -1,6 +1,7 @@
 /** @file How many terminal cells a text takes. */
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+/** Made when first needed: that takes longer than a whole run which has nothing to do. */
+let segmenter: Intl.Segmenter | undefined
 const EMOJI = /\p{Emoji_Presentation}|\ufe0f/u
 const INVISIBLE = /^[\p{Mn}\p{Me}\p{Cf}]+$/u
 
@@ -23,6 +24,7 @@ const WIDE: readonly (readonly [number, number])[] = [
 
 export function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })
   let width = 0
   for (const { segment } of segmenter.segment(text)) {
     if (INVISIBLE.test(segment)) continue
