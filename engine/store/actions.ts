@@ -47,8 +47,27 @@ export class Actions {
     }
   }
 
-  /** The caller has synced every blob that the record names. */
-  async write(record: ActionRecord): Promise<void> {
-    await writeAtomically(this.#layout.action(record.key), seal(record), await this.#owner.temporary())
+  /**
+   * False where the key has a record by now: the first one stays, also against whoever was suspended between looking
+   * and writing. The caller has synced every blob that the record names.
+   */
+  async create(record: ActionRecord): Promise<boolean> {
+    try {
+      await this.#write(record, false)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      return false
+    }
+  }
+
+  /** As `create`, in place of an earlier record. */
+  async replace(record: ActionRecord): Promise<void> {
+    await this.#write(record, true)
+  }
+
+  async #write(record: ActionRecord, replace: boolean): Promise<void> {
+    const temporary = await this.#owner.temporary()
+    await writeAtomically(this.#layout.action(record.key), seal(record), temporary, { replace })
   }
 }

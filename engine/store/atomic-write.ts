@@ -1,6 +1,6 @@
 /** @file Writes that a reader, or a power cut, finds done or not begun. */
 import { mkdirSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { link, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Makes a file's bytes outlive a power cut. */
@@ -22,6 +22,8 @@ export async function syncFolder(path: string): Promise<void> {
 export interface AtomicWriteOptions {
   /** Off for what a power cut may take away: it saves two waits for the disk. Default: true. */
   readonly durable?: boolean
+  /** Off: a destination that is there already stays, and the write fails with `EEXIST`. Default: true. */
+  readonly replace?: boolean
 }
 
 /**
@@ -32,7 +34,7 @@ export async function writeAtomically(
   destination: string,
   text: string,
   temporary: string,
-  { durable = true }: AtomicWriteOptions = {},
+  { durable = true, replace = true }: AtomicWriteOptions = {},
 ): Promise<void> {
   const folder = dirname(destination)
   const created = mkdirSync(folder, { recursive: true })
@@ -44,7 +46,8 @@ export async function writeAtomically(
     } finally {
       await file.close()
     }
-    await rename(temporary, destination)
+    if (replace) await rename(temporary, destination)
+    else await linkInto(temporary, destination)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
@@ -52,4 +55,17 @@ export async function writeAtomically(
   if (!durable) return
   await syncFolder(folder)
   if (created !== undefined) await syncFolder(dirname(created))
+}
+
+/** Unlike a rename, a link never takes the place of what is there. */
+async function linkInto(temporary: string, destination: string): Promise<void> {
+  try {
+    await link(temporary, destination)
+    await rm(temporary, { force: true })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') throw error
+    // The file system knows no links.
+    await rename(temporary, destination)
+  }
 }

@@ -6,6 +6,7 @@ import type { CacheKey } from '../identity.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import type { Layout } from './layout.ts'
+import type { Leases } from './leases.ts'
 import type { Owner } from './owner.ts'
 import { keepLatest } from './quarantine.ts'
 
@@ -14,6 +15,8 @@ const MAX_FAILURES_KEPT = 20
 export interface Attempt {
   readonly id: string
   readonly key: CacheKey
+  /** Number of the result that it is to make. */
+  readonly generation: number
   /** Absolute. Deleted when the attempt ends. */
   readonly folder: string
   /** Folder of in-stage checkpoints: outlives a crash, belongs to the key. */
@@ -32,26 +35,28 @@ export interface KeptFailure {
 export class Attempts {
   readonly #layout: Layout
   readonly #owner: Owner
+  readonly #leases: Leases
   readonly #checkpoints: Checkpoints
 
-  constructor(layout: Layout, owner: Owner, checkpoints: Checkpoints) {
+  constructor(layout: Layout, owner: Owner, leases: Leases, checkpoints: Checkpoints) {
     this.#layout = layout
     this.#owner = owner
+    this.#leases = leases
     this.#checkpoints = checkpoints
   }
 
+  /** The key's lease is held, and goes with the attempt. */
   async begin(key: CacheKey, generation: number): Promise<Attempt> {
-    await this.#owner.register()
     const id = this.#owner.freshName()
     const folder = join(this.#layout.attempts, id)
     await mkdir(folder)
     const log = join(folder, 'log')
     await writeFile(log, '')
-    const checkpoint = (await this.#checkpoints.claim(key, generation)) ?? join(folder, 'checkpoint')
-    await mkdir(checkpoint, { recursive: true })
+    const checkpoint = await this.#checkpoints.claim(key, generation)
     return {
       id,
       key,
+      generation,
       folder,
       checkpoint,
       log,
@@ -71,7 +76,7 @@ export class Attempts {
     )
     const folder = join(this.#layout.failures, attempt.id)
     await rename(attempt.folder, folder)
-    await this.#checkpoints.release(attempt.key, attempt.checkpoint)
+    await this.#end(attempt)
     await keepLatest(this.#layout.failures, MAX_FAILURES_KEPT)
     return { folder, log: join(folder, 'log') }
   }
@@ -79,13 +84,20 @@ export class Attempts {
   /** Leaves nothing but the checkpoint. */
   async discard(attempt: Attempt): Promise<void> {
     await rm(attempt.folder, { recursive: true, force: true })
-    await this.#checkpoints.release(attempt.key, attempt.checkpoint)
+    await this.#end(attempt)
   }
 
   /** After a commit: the checkpoint has served. */
   async finish(attempt: Attempt): Promise<void> {
     await rm(attempt.folder, { recursive: true, force: true })
-    await this.#checkpoints.remove(attempt.key, attempt.checkpoint)
+    if (this.#leases.isHeld(attempt.key)) await this.#checkpoints.dropAll(attempt.key)
+    else await this.#checkpoints.drop(attempt.checkpoint)
+    await this.#leases.release(attempt.key)
+  }
+
+  async #end({ key, generation, checkpoint }: Attempt): Promise<void> {
+    await this.#checkpoints.giveBack(checkpoint, generation, this.#leases.isHeld(key))
+    await this.#leases.release(key)
   }
 
   /** Ids of all attempts there are, of any process. */

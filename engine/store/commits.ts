@@ -14,7 +14,7 @@ import type { Actions } from './actions.ts'
 import type { Attempt, Attempts } from './attempts.ts'
 import { type Blobs, syncFolders, type UnsyncedFolders } from './blobs.ts'
 import type { Layout } from './layout.ts'
-import { withLock } from './lock.ts'
+import { isHeld, withLock } from './lock.ts'
 import type { Lookups } from './lookups.ts'
 import type { Owner } from './owner.ts'
 import { type ActionRecord, RECORD_SCHEMA, type RecordedOutput } from './record.ts'
@@ -82,12 +82,10 @@ export class Commits {
     }
     await syncFolders(unsynced)
     // Two processes may finish the same key at once: the first one's result is the key's result.
-    const committed = await withLock(
-      this.#layout,
-      this.#owner,
-      this.#layout.lock(`record-${attempt.key}`),
-      () => this.#record(attempt, details, outputs),
-    )
+    const lock = this.#layout.lock(`record-${attempt.key}`)
+    let committed: CommittedRecord | undefined
+    while (committed === undefined)
+      committed = await withLock(this.#owner, lock, () => this.#record(attempt, details, outputs, lock))
     await this.#attempts.finish(attempt)
     return committed
   }
@@ -122,16 +120,21 @@ export class Commits {
     return this.#blobs.takeFile(path, stats.nlink > 1 || lstatSync(path).isSymbolicLink(), unsynced)
   }
 
+  /** `undefined` where another process came between, since this one was suspended: then look anew. */
   async #record(
     attempt: Attempt,
     details: CommitDetails,
     outputs: Readonly<Record<string, RecordedOutput>>,
-  ): Promise<CommittedRecord> {
+    lock: string,
+  ): Promise<CommittedRecord | undefined> {
     const { preimage, startedAt, durationMs, device, refresh = false } = details
-    const earlier = await this.#actions.read(attempt.key)
-    const differs = earlier.state === 'found' ? differingPorts(earlier.record, outputs) : []
-    if (earlier.state === 'found' && !refresh && (await this.#lookups.damages(earlier.record)).length === 0) {
-      return { ...earlier.record, differs }
+    const read = await this.#actions.read(attempt.key)
+    const earlier = read.state === 'found' ? read.record : undefined
+    const differs = earlier === undefined ? [] : differingPorts(earlier, outputs)
+    // A refresh replaces what was there when it began, not what another attempt has made since then.
+    const refreshes = refresh && earlier !== undefined && earlier.generation < attempt.generation
+    if (earlier !== undefined && !refreshes && (await this.#lookups.damages(earlier)).length === 0) {
+      return { ...earlier, differs }
     }
     await this.#keepLog(attempt)
     const record: ActionRecord = {
@@ -139,13 +142,16 @@ export class Commits {
       key: attempt.key,
       preimage,
       outputs,
-      generation: earlier.state === 'found' ? earlier.record.generation + 1 : 1,
+      generation: earlier === undefined ? 1 : earlier.generation + 1,
       startedAt,
       createdAt: new Date().toISOString(),
       durationMs,
       ...(device === undefined ? {} : { device }),
     }
-    await this.#actions.write(record)
+    if (earlier === undefined)
+      return (await this.#actions.create(record)) ? { ...record, differs } : undefined
+    if (!isHeld(this.#owner, lock)) return undefined
+    await this.#actions.replace(record)
     return { ...record, differs }
   }
 

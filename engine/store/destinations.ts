@@ -13,9 +13,8 @@ import { isStageFailure } from '../stage/failure.ts'
 import { isSystemError, machineFailure } from '../stage/machine-failure.ts'
 import { syncFile, syncFolder } from './atomic-write.ts'
 import type { Blobs } from './blobs.ts'
-import type { Layout } from './layout.ts'
 import type { Ledger, LedgerEntry, WrittenValue } from './ledger.ts'
-import { withLock } from './lock.ts'
+import { isHeld, withLock } from './lock.ts'
 import type { Owner } from './owner.ts'
 import type { Trees } from './trees.ts'
 
@@ -30,22 +29,13 @@ export type Materialised =
 type Found = { readonly kind: 'nothing' } | { readonly kind: 'foreign'; readonly what: string } | WrittenValue
 
 export class Destinations {
-  readonly #layout: Layout
   readonly #statCache: StatCache
   readonly #owner: Owner
   readonly #blobs: Blobs
   readonly #trees: Trees
   readonly #ledger: Ledger
 
-  constructor(
-    layout: Layout,
-    statCache: StatCache,
-    owner: Owner,
-    blobs: Blobs,
-    trees: Trees,
-    ledger: Ledger,
-  ) {
-    this.#layout = layout
+  constructor(statCache: StatCache, owner: Owner, blobs: Blobs, trees: Trees, ledger: Ledger) {
     this.#statCache = statCache
     this.#owner = owner
     this.#blobs = blobs
@@ -75,7 +65,10 @@ export class Destinations {
       const settled = entry !== undefined && entry.writing === undefined && isSame(entry.value, wanted)
       if (settled && isSame(await this.#look(destination), wanted)) return { state: 'unchanged' }
       const lock = this.#ledger.lockOf(destination)
-      return await withLock(this.#layout, this.#owner, lock, () => this.#replace(wanted, destination))
+      let done: Materialised | undefined
+      while (done === undefined)
+        done = await withLock(this.#owner, lock, () => this.#replace(wanted, destination, lock))
+      return done
     } catch (error) {
       const fault = this.#unwritable(destination, error)
       if (fault === undefined) throw error
@@ -83,7 +76,8 @@ export class Destinations {
     }
   }
 
-  async #replace(wanted: WrittenValue, destination: string): Promise<Materialised> {
+  /** `undefined` where another process took over, since this one was suspended: then look anew. */
+  async #replace(wanted: WrittenValue, destination: string, lock: string): Promise<Materialised | undefined> {
     const entry = this.#ledger.read(destination)
     // The lock is ours: whoever set `writing` is dead.
     await this.#removeTemporaries(destination, entry)
@@ -123,6 +117,10 @@ export class Destinations {
       await rm(join(folder, incoming), { recursive: true, force: true })
       if (previous !== null) await this.#ledger.write(destination, { value: previous })
       return { fault: late }
+    }
+    if (!isHeld(this.#owner, lock)) {
+      await rm(join(folder, incoming), { recursive: true, force: true })
+      return undefined
     }
     await swap(
       join(folder, incoming),

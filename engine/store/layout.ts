@@ -8,6 +8,7 @@
  *     logs/ab/<key>.log        what the stage said while it made the record's outputs
  *     views/<hash>/            folders built from blobs for stages to read
  *     attempts/<owner>-<id>/   private folders of stages that run now
+ *     leases/<key>             who computes a key now
  *     checkpoints/<key>/       in-stage checkpoints, which outlive a crash
  *     failures/<id>/           log and partial outputs of the latest failures
  *     quarantine/              what was found damaged
@@ -34,6 +35,7 @@ export class Layout {
   readonly logs: string
   readonly views: string
   readonly attempts: string
+  readonly leases: string
   readonly checkpoints: string
   readonly failures: string
   readonly quarantine: string
@@ -55,6 +57,7 @@ export class Layout {
     this.logs = join(root, 'logs')
     this.views = join(root, 'views')
     this.attempts = join(root, 'attempts')
+    this.leases = join(root, 'leases')
     this.checkpoints = join(root, 'checkpoints')
     this.failures = join(root, 'failures')
     this.quarantine = join(root, 'quarantine')
@@ -71,8 +74,8 @@ export class Layout {
   /** All folders, to be made when a store is opened. */
   get folders(): readonly string[] {
     return [
-      ...[this.blobs, this.actions, this.logs, this.views, this.attempts, this.checkpoints, this.failures],
-      ...[this.quarantine, this.ledger, this.lastRuns, this.outlines, this.marks, this.pins],
+      ...[this.blobs, this.actions, this.logs, this.views, this.attempts, this.leases, this.checkpoints],
+      ...[this.failures, this.quarantine, this.ledger, this.lastRuns, this.outlines, this.marks, this.pins],
       ...[this.owners, this.locks, this.tmp],
     ]
   }
@@ -91,6 +94,24 @@ export class Layout {
 
   view(tree: ContentHash): string {
     return join(this.views, tree)
+  }
+
+  lease(key: CacheKey): string {
+    return join(this.leases, key)
+  }
+
+  /** File that says which process an owner is. */
+  owner(id: string): string {
+    return join(this.owners, `${id}.json`)
+  }
+
+  ownerBeat(id: string): string {
+    return join(this.owners, `${id}.beat`)
+  }
+
+  /** What an observer saw of the owner's heartbeat. */
+  ownerNote(id: string, observer: string): string {
+    return join(this.owners, `${id}.seen-${sha256(observer).slice(0, 8)}`)
   }
 
   checkpoint(key: CacheKey): string {

@@ -1,17 +1,19 @@
 /**
  * @file Locks between processes: a symbolic link whose target is the holder's id. Making one is atomic together with
  * its content, so no reader ever meets a lock without a holder.
+ *
+ * A holder that was suspended may find, on waking, that its lock was taken over. Whoever writes under a lock what
+ * must not be written twice therefore asks `isHeld` before it does.
  */
 import { readlinkSync } from 'node:fs'
 import { rename, rm, symlink } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Layout } from './layout.ts'
-import { isOwnerAlive, type Owner } from './owner.ts'
+import type { Owner } from './owner.ts'
 
 const POLL_MS = 20
 
 /** Takes the lock, also from a dead holder; false where a living one has it (this very owner included). */
-export async function tryLock(layout: Layout, owner: Owner, path: string): Promise<boolean> {
+export async function tryLock(owner: Owner, path: string): Promise<boolean> {
   await owner.register()
   for (;;) {
     try {
@@ -22,27 +24,27 @@ export async function tryLock(layout: Layout, owner: Owner, path: string): Promi
     }
     const holder = holderOf(path)
     if (holder === undefined) continue
-    if (holder === owner.id || isOwnerAlive(layout, holder)) return false
+    if (holder === owner.id || owner.others.isAlive(holder)) return false
     await breakLock(owner, path, holder)
   }
 }
 
-export async function unlock(path: string): Promise<void> {
-  await rm(path, { force: true })
+export function isHeld(owner: Owner, path: string): boolean {
+  return holderOf(path) === owner.id
+}
+
+/** A lock that was lost meanwhile stays whose it is. */
+export async function unlock(owner: Owner, path: string): Promise<void> {
+  if (isHeld(owner, path)) await rm(path, { force: true })
 }
 
 /** Waits for the lock, holds it during `work`. */
-export async function withLock<T>(
-  layout: Layout,
-  owner: Owner,
-  path: string,
-  work: () => Promise<T>,
-): Promise<T> {
-  while (!(await tryLock(layout, owner, path))) await delay(POLL_MS)
+export async function withLock<T>(owner: Owner, path: string, work: () => Promise<T>): Promise<T> {
+  while (!(await tryLock(owner, path))) await delay(POLL_MS)
   try {
     return await work()
   } finally {
-    await unlock(path)
+    await unlock(owner, path)
   }
 }
 

@@ -1,53 +1,52 @@
 /**
- * @file Who owns an attempt, a lock or a temporary file, and whether that process still lives.
+ * @file Who owns an attempt, a lock or a temporary file.
  *
- * Each open store has an owner with a file in `owners/`, written before anything in its name. What it makes begins with
- * its id. So whatever names an owner that has no file, or whose process is dead, is left over from a crash.
+ * Each open store has an owner with a file in `owners/`, written before anything in its name, and a heartbeat beside it.
+ * What it makes begins with its id. So whatever names an owner that has no file, or that has died, is left over from a
+ * crash.
  */
 import { randomBytes } from 'node:crypto'
-import { readFileSync, readlinkSync, statSync } from 'node:fs'
-import { readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { beatEveryMs, Heartbeat } from './heartbeat.ts'
 import type { Layout } from './layout.ts'
+import { Liveness } from './liveness.ts'
+import { type ProcessIdentity, thisProcess } from './process-identity.ts'
 
-/** How long an owner that cannot be asked (another machine, another container) is believed to live. */
-const FOREIGN_OWNER_MS = 7 * 24 * 3600 * 1000
-/** Far more than the writing of one line takes. */
-const UNFINISHED_OWNER_MS = 3600 * 1000
 const SUFFIX = '.json'
 
-/** A pid alone is wrong across containers and reboots. `null` where the system does not tell. */
-interface ProcessIdentity {
-  readonly host: string
-  readonly bootId: string | null
-  readonly pidNamespace: string | null
-  readonly pid: number
-  /** In clock ticks since boot: tells a process from a later one with the same pid. */
-  readonly startTicks: string | null
+/** What lies in an owner's file. */
+export interface OwnerIdentity extends ProcessIdentity {
+  readonly beatEveryMs: number
 }
 
 export class Owner {
   readonly id: string = randomBytes(6).toString('hex')
+  /** Which of the other owners live, as far as has been seen from here. */
+  readonly others: Liveness
+  readonly heartbeat: Heartbeat
   readonly #layout: Layout
   #registered: Promise<void> | undefined
   #made = 0
 
   constructor(layout: Layout) {
     this.#layout = layout
+    this.others = new Liveness(layout)
+    this.heartbeat = new Heartbeat({ beat: layout.ownerBeat(this.id), owner: layout.owner(this.id) })
   }
 
   /** Must have resolved before anything is made in this owner's name. */
   register(): Promise<void> {
-    this.#registered ??= this.#writeFile()
+    this.#registered ??= this.#writeFiles()
     return this.#registered
   }
 
-  async #writeFile(): Promise<void> {
-    const file = join(this.#layout.owners, this.id)
-    await writeFile(file, JSON.stringify(thisProcess()))
-    // By rename: half an owner's file would pass for a dead owner's.
-    await rename(file, file + SUFFIX)
+  async #writeFiles(): Promise<void> {
+    const everyMs = beatEveryMs(process.env)
+    const identity: OwnerIdentity = { ...thisProcess(), beatEveryMs: everyMs }
+    const text = JSON.stringify(identity)
+    await writeFile(this.#layout.owner(this.id), text)
+    this.heartbeat.start(text, everyMs)
   }
 
   /** A fresh name that the sweep can trace back to this owner. */
@@ -61,8 +60,10 @@ export class Owner {
   }
 
   async release(): Promise<void> {
+    if (this.#registered === undefined) return
     await this.#registered
-    await rm(join(this.#layout.owners, this.id + SUFFIX), { force: true })
+    await this.heartbeat.stop()
+    await forgetOwner(this.#layout, this.id)
   }
 }
 
@@ -71,81 +72,14 @@ export function ownerOf(name: string): string {
 }
 
 export async function listOwners(layout: Layout): Promise<string[]> {
-  const ids: string[] = []
-  for (const name of await readdir(layout.owners)) {
-    if (name.endsWith(SUFFIX)) ids.push(name.slice(0, -SUFFIX.length))
-    else await forgetUnfinished(join(layout.owners, name))
-  }
-  return ids
+  const names = await readdir(layout.owners)
+  return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length))
 }
 
-/** An owner's file that was not yet renamed: being written now, or by a process that died over it. */
-async function forgetUnfinished(file: string): Promise<void> {
-  const stats = statSync(file, { throwIfNoEntry: false })
-  if (stats !== undefined && Date.now() - stats.mtimeMs > UNFINISHED_OWNER_MS) await rm(file, { force: true })
-}
-
+/** Its own file goes first: what is left of it without that is removed by the next sweep. */
 export async function forgetOwner(layout: Layout, id: string): Promise<void> {
-  await rm(join(layout.owners, id + SUFFIX), { force: true })
-}
-
-export function isOwnerAlive(layout: Layout, id: string): boolean {
-  const file = join(layout.owners, id + SUFFIX)
-  let owner: ProcessIdentity
-  let heardOfMs: number
-  try {
-    owner = JSON.parse(readFileSync(file, 'utf8'))
-    heardOfMs = statSync(file).mtimeMs
-  } catch {
-    return false
-  }
-  const me = thisProcess()
-  const sameBoot = owner.bootId === me.bootId
-  const sameHost = owner.host === me.host
-  const pidsComparable = me.bootId === null ? sameHost : sameBoot && owner.pidNamespace === me.pidNamespace
-  if (pidsComparable) return isProcessAlive(owner)
-  if (sameHost && !sameBoot) return false
-  return Date.now() - heardOfMs < FOREIGN_OWNER_MS
-}
-
-let identity: ProcessIdentity | undefined
-
-function thisProcess(): ProcessIdentity {
-  identity ??= {
-    host: hostname(),
-    bootId: readOrNull(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
-    pidNamespace: readOrNull(() => readlinkSync('/proc/self/ns/pid')),
-    pid: process.pid,
-    startTicks: readOrNull(() => processStat(process.pid).startTicks),
-  }
-  return identity
-}
-
-function isProcessAlive({ pid, startTicks }: ProcessIdentity): boolean {
-  if (startTicks !== null) {
-    const stat = readOrNull(() => processStat(pid))
-    // A zombie has ended; only its parent has not asked yet.
-    return stat !== null && stat.startTicks === startTicks && stat.state !== 'Z' && stat.state !== 'X'
-  }
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-function processStat(pid: number): { readonly state: string; readonly startTicks: string } {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The command's name stands in brackets and may hold spaces and brackets itself. Field 3 follows it.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return { state: fields[0]!, startTicks: fields[19]! }
-}
-
-function readOrNull<T>(read: () => T): T | null {
-  try {
-    return read()
-  } catch {
-    return null
+  await rm(layout.owner(id), { force: true })
+  for (const name of await readdir(layout.owners)) {
+    if (name.startsWith(`${id}.`)) await rm(join(layout.owners, name), { force: true })
   }
 }

@@ -20,6 +20,7 @@ import { type CommitDetails, Commits, type CommittedRecord } from './commits.ts'
 import { Destinations, type Materialised } from './destinations.ts'
 import { type LastRun, LastRuns } from './last-runs.ts'
 import { LAYOUT_VERSION, Layout } from './layout.ts'
+import { Leases, type LeaseWait } from './leases.ts'
 import { Ledger } from './ledger.ts'
 import { type LookupResult, Lookups } from './lookups.ts'
 import { ValidationMarks } from './marks.ts'
@@ -37,6 +38,7 @@ export type { Attempt, KeptFailure } from './attempts.ts'
 export type { CommitDetails, CommittedRecord } from './commits.ts'
 export type { Materialised } from './destinations.ts'
 export type { LastRun } from './last-runs.ts'
+export type { LeaseHolder, LeaseWait } from './leases.ts'
 export type { LookupResult } from './lookups.ts'
 export type { ActionRecord, RecordedOutput } from './record.ts'
 
@@ -59,6 +61,7 @@ export class Store {
   readonly #owner: Owner
   readonly #trees: Trees
   readonly #views: Views
+  readonly #leases: Leases
   readonly #attempts: Attempts
   readonly #actions: Actions
   readonly #lookups: Lookups
@@ -83,7 +86,8 @@ export class Store {
     const actions = new Actions(layout, owner, quarantine)
     this.#actions = actions
     this.#lookups = new Lookups(actions, this.#trees)
-    this.#attempts = new Attempts(layout, owner, new Checkpoints(layout, owner))
+    this.#leases = new Leases(layout, owner)
+    this.#attempts = new Attempts(layout, owner, this.#leases, new Checkpoints(layout, owner))
     this.#commits = new Commits(
       layout,
       owner,
@@ -94,7 +98,7 @@ export class Store {
       this.#attempts,
     )
     const ledger = new Ledger(layout, owner, this.project)
-    this.#destinations = new Destinations(layout, this.statCache, owner, this.#blobs, this.#trees, ledger)
+    this.#destinations = new Destinations(this.statCache, owner, this.#blobs, this.#trees, ledger)
     this.#marks = new ValidationMarks(layout)
     this.#lastRuns = new LastRuns(layout, owner)
     this.#outlines = new Outlines(layout, owner, this.statCache)
@@ -134,9 +138,47 @@ export class Store {
     return read.state === 'found' ? read.record : undefined
   }
 
-  /** A private folder for a stage to write in. End it by `commit`, `abandon` or `discard`. */
-  async begin(key: CacheKey): Promise<Attempt> {
-    return this.#attempts.begin(key, await this.#commits.nextGeneration(key))
+  /**
+   * A private folder for a stage to write in, and the lease on the key. End it by `commit`, `abandon` or `discard`.
+   * `undefined` while another attempt at the key lives, in this process or elsewhere.
+   */
+  async tryBegin(key: CacheKey): Promise<Attempt | undefined> {
+    if (!(await this.#leases.take(key))) return undefined
+    try {
+      return await this.#attempts.begin(key, await this.#commits.nextGeneration(key))
+    } catch (error) {
+      await this.#leases.release(key)
+      throw error
+    }
+  }
+
+  /** As `tryBegin`, once all other attempts at the key have ended. */
+  async begin(key: CacheKey, wait: LeaseWait = {}): Promise<Attempt> {
+    for (;;) {
+      const attempt = await this.tryBegin(key)
+      if (attempt !== undefined) return attempt
+      await this.whenFree(key, wait)
+    }
+  }
+
+  /** Resolves when no living attempt at the key is left. */
+  whenFree(key: CacheKey, wait: LeaseWait = {}): Promise<void> {
+    return this.#leases.whenFree(key, wait)
+  }
+
+  /** Whether the attempt still has its key's lease: a process that was suspended may have lost it to another. */
+  isCurrent(attempt: Attempt): boolean {
+    return this.#leases.isHeld(attempt.key)
+  }
+
+  /** A word on how far the attempt has come, for those who wait for it. */
+  report(attempt: Attempt, progress: string): void {
+    this.#leases.report(attempt.key, progress)
+  }
+
+  /** Keys at which attempts live now, in whichever process: garbage collection must not touch what is theirs. */
+  liveKeys(): Promise<ReadonlySet<CacheKey>> {
+    return this.#leases.liveKeys()
   }
 
   /**

@@ -1,9 +1,9 @@
 /** @file Removes what dead processes left behind: their attempts, temporary files, locks, and their owners' files. */
 import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Layout } from './layout.ts'
 import { breakLock, holderOf } from './lock.ts'
-import { forgetOwner, isOwnerAlive, listOwners, type Owner, ownerOf } from './owner.ts'
+import { forgetOwner, listOwners, type Owner, ownerOf } from './owner.ts'
 
 export interface Swept {
   /** Ids of the attempts that were removed. */
@@ -16,7 +16,7 @@ export async function sweep(layout: Layout, owner: Owner): Promise<Swept> {
   const owners = await listOwners(layout)
   const verdicts = new Map<string, boolean>()
   const isDead = (id: string): boolean => {
-    const dead = verdicts.get(id) ?? !isOwnerAlive(layout, id)
+    const dead = verdicts.get(id) ?? !owner.others.isAlive(id)
     verdicts.set(id, dead)
     return dead
   }
@@ -29,12 +29,24 @@ export async function sweep(layout: Layout, owner: Owner): Promise<Swept> {
       if (folder === layout.attempts) attempts.push(name)
     }
   }
-  for (const name of await readdir(layout.locks)) {
-    const path = layout.lock(name)
-    const holder = holderOf(path)
-    if (holder !== undefined && isDead(holder)) await breakLock(owner, path, holder)
+  for (const folder of [layout.locks, layout.leases]) {
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name)
+      const holder = holderOf(path)
+      if (holder !== undefined && isDead(holder)) await breakLock(owner, path, holder)
+    }
   }
   // Last: an owner without a file is dead to all.
   for (const id of owners) if (isDead(id)) await forgetOwner(layout, id)
+  await forgetOrphans(layout)
   return { attempts }
+}
+
+/** Notes on owners that are gone by now. Should it take a beat of one that is just registering, the next follows. */
+async function forgetOrphans(layout: Layout): Promise<void> {
+  const names = new Set(await readdir(layout.owners))
+  for (const name of names) {
+    const owner = basename(layout.owner(name.split('.', 1)[0]!))
+    if (!names.has(owner)) await rm(join(layout.owners, name), { force: true })
+  }
 }

@@ -391,13 +391,17 @@ describe('rule 13: failures and checkpoints', () => {
     expect(await readdir(attempt.checkpoint)).toEqual([])
   })
 
-  test('two attempts at one key at once do not write in one checkpoint folder', async () => {
+  test('rule 16: one attempt at a key at a time; the next goes on from its checkpoint', async () => {
     const project = temporaryFolder()
     const [one, two] = [await openStore(project), await openStore(project)]
-    const [first, second] = [await one.begin(keyOf(1)), await two.begin(keyOf(1))]
-    expect(first.checkpoint).not.toBe(second.checkpoint)
+    const first = await one.begin(keyOf(1))
+    await writeFile(join(first.checkpoint, 'step-10'), 'state')
+    expect(await two.tryBegin(keyOf(1))).toBeUndefined()
+    expect(await one.tryBegin(keyOf(1))).toBeUndefined()
+    expect([...(await two.liveKeys())]).toEqual([keyOf(1)])
+    const next = two.begin(keyOf(1))
     await one.discard(first)
-    expect((await two.begin(keyOf(1))).checkpoint).toBe(first.checkpoint)
+    expect(await readFile(join((await next).checkpoint, 'step-10'), 'utf8')).toBe('state')
   })
 })
 
