@@ -5,6 +5,7 @@
 import type { CacheKey, ContentHash, NodeId, RunId } from '../identity.ts'
 import type { Progress } from '../stage/define.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
+import type { LeaseHolder } from '../store/leases.ts'
 
 export interface NodeOutput {
   readonly type: string
@@ -45,6 +46,13 @@ export type FlowEvent =
       readonly stage: string
       readonly key: CacheKey
       readonly reason: string
+    }
+  /** Another process computes its key; the result will be reused. Told again when there is news of the holder. */
+  | {
+      readonly type: 'node-waiting'
+      readonly node: NodeId
+      readonly key: CacheKey
+      readonly holder: LeaseHolder
     }
   | ({ readonly type: 'node-progress'; readonly node: NodeId } & Progress)
   | {

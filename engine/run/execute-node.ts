@@ -15,7 +15,7 @@ import { nodeEnvironment } from '../plan/node-environment.ts'
 import { executeStage } from '../stage/execute.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { isSystemError } from '../stage/machine-failure.ts'
-import type { Attempt, CommitDetails } from '../store/store.ts'
+import type { Attempt, CommitDetails, Store } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { faultsAsFailure } from './check-values.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
@@ -26,15 +26,21 @@ import { stageThreads } from './slots.ts'
 export type ExecutedNode =
   | {
       readonly outputs: NodeOutputs
+      readonly durationMs: number
       /** Why the result serves this run alone. */
       readonly notKept?: string
     }
+  /** Nothing was executed: another attempt at the key has ended with a result since it was decided to run. */
+  | { readonly outputs: NodeOutputs; readonly madeMeanwhile: true }
   | {
       readonly failure: NodeFailure
+      readonly durationMs: number
       /** What the stage said; project-relative. */
       readonly log: string
     }
   | { readonly interrupted: true }
+  /** Another attempt at the key lives, or took this one's place while this process was suspended. */
+  | { readonly heldElsewhere: true }
 
 export interface Execution {
   readonly node: WorkflowNode
@@ -44,10 +50,29 @@ export interface Execution {
   readonly gpu: string | undefined
 }
 
+export async function madeMeanwhile(
+  store: Store,
+  { key, refresh }: Decision,
+): Promise<{ readonly outputs: NodeOutputs; readonly madeMeanwhile: true } | undefined> {
+  if (refresh) return undefined
+  const { record } = await store.lookup(key)
+  return record === undefined ? undefined : { outputs: record.outputs, madeMeanwhile: true }
+}
+
+/** Emits `node-started` when the lease on the key is held and there still is no result. */
 export async function executeNode(context: RunContext, execution: Execution): Promise<ExecutedNode> {
   const { store, project, signal, emit } = context
   const { node, decision } = execution
-  const attempt = await store.begin(decision.key)
+  const attempt = await store.tryBegin(decision.key)
+  if (attempt === undefined) return { heldElsewhere: true }
+  const made = await madeMeanwhile(store, decision)
+  if (made !== undefined) {
+    await store.discard(attempt)
+    return made
+  }
+  const began = performance.now()
+  const { key, reason } = decision
+  emit({ type: 'node-started', node: node.id, stage: node.stage.name, key, reason })
   const log = new NodeLog(attempt.log, (why) =>
     emit({ type: 'warning', message: `the log of ${node.id} ends here, since it cannot be written: ${why}` }),
   )
@@ -58,15 +83,21 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
       await store.discard(attempt)
       return { interrupted: true }
     }
+    if (!store.isCurrent(attempt)) {
+      await store.discard(attempt)
+      emit({ type: 'warning', message: `${node.id}: this run was suspended, and another took over its work` })
+      return { heldElsewhere: true }
+    }
+    const durationMs = performance.now() - began
     const failure = failureDetails(error)
     log.append(`${failure.code}: ${failure.stack ?? failure.message}`)
     try {
       const kept = await store.abandon(attempt, failure)
-      return { failure, log: relative(project, kept.log) }
+      return { failure, durationMs, log: relative(project, kept.log) }
     } catch (unkept) {
       // The cause must not be lost with what it left: most likely both have one, a full disk.
       if (!isSystemError(unkept)) throw unkept
-      return { failure, log: relative(project, attempt.log) }
+      return { failure, durationMs, log: relative(project, attempt.log) }
     }
   }
 }
@@ -93,7 +124,10 @@ async function executeIn(
     threads: stageThreads,
     checkpoint: attempt.checkpoint,
     signal,
-    onProgress: (progress) => emit({ type: 'node-progress', node: node.id, ...progress }),
+    onProgress: (progress) => {
+      store.report(attempt, progress)
+      emit({ type: 'node-progress', node: node.id, ...progress })
+    },
     onLog: (level, message) => {
       log.append(level === 'warning' ? `warning: ${message}` : message)
       emit({ type: 'node-log', node: node.id, level, message })
@@ -115,7 +149,7 @@ async function executeIn(
       message: `${node.id} wrote other bytes than before from the same inputs: ${record.differs.join(', ')}`,
     })
   }
-  return { outputs: record.outputs }
+  return { outputs: record.outputs, durationMs: details.durationMs }
 }
 
 /** One input value as the stage sees it. */
@@ -247,5 +281,10 @@ async function commitForThisRun(
   const record = await store.commit(single, { ...details, preimage: unique })
   await store.discard(attempt)
   const verb = changed.length === 1 ? 'has' : 'have'
-  return { outputs: record.outputs, notKept: `not kept: ${changed.join(', ')} ${verb} changed while it ran` }
+  const { durationMs } = details
+  return {
+    outputs: record.outputs,
+    durationMs,
+    notKept: `not kept: ${changed.join(', ')} ${verb} changed while it ran`,
+  }
 }

@@ -93,6 +93,7 @@ export class Journal {
         this.#update(event.node, { state: 'running', key: event.key, reason: event.reason })
         this.#try(() => this.#save())
         return
+      case 'node-waiting':
       case 'node-progress':
       case 'node-log':
       case 'warning':

@@ -10,8 +10,8 @@ import { StageFailure } from '../stage/failure.ts'
 import { ProgressThrottle } from '../stage/progress-throttle.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { checkInput } from './check-values.ts'
-import { type ExecutedNode, executeNode } from './execute-node.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
+import { type PerformedWork, performWork } from './perform-work.ts'
 import type { NodeResult, RunContext } from './run-workflow.ts'
 
 type Upstream = ReadonlyMap<NodeId, NodeOutputs> | { readonly because: SkipCause }
@@ -62,28 +62,23 @@ async function execute(
   decision: Decision,
   upstream: ReadonlyMap<NodeId, NodeOutputs>,
 ): Promise<NodeResult> {
-  let began = performance.now()
-  const { light, gpu } = node.stage
-  const priority = context.priorities.get(node.id) ?? 0
-  const work = context.slots.hold({ light, gpu, priority }, async (device): Promise<ExecutedNode> => {
-    if (context.signal.aborted) return { interrupted: true }
-    began = performance.now()
-    const { key, reason } = decision
-    context.emit({ type: 'node-started', node: node.id, stage: node.stage.name, key, reason })
-    return await executeNode(context, { node, decision, upstream, gpu: device })
-  })
+  const work = performWork(context, { node, decision, upstream })
   context.work.set(decision.key, { node: node.id, result: work })
   const executed = await work
   if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }
   if ('failure' in executed) {
-    return failed(context, node, performance.now() - began, executed.failure, executed.log)
+    return failed(context, node, executed.durationMs, executed.failure, executed.log)
   }
-  const { outputs, notKept } = executed
+  if ('madeMeanwhile' in executed) {
+    const reason = 'made by another run meanwhile'
+    return await finish(context, node, decision, { outcome: 'reused', outputs: executed.outputs, reason })
+  }
+  const { outputs, durationMs, notKept } = executed
   if (notKept !== undefined) context.emit({ type: 'warning', message: `${node.id}: ${notKept}` })
   return await finish(context, node, decision, {
     outcome: 'executed',
     outputs,
-    durationMs: performance.now() - began,
+    durationMs,
     ...(notKept === undefined ? {} : { reason: notKept, remember: false }),
   })
 }
@@ -93,7 +88,7 @@ async function shareWork(
   context: RunContext,
   node: WorkflowNode,
   decision: Decision,
-  same: { readonly node: NodeId; readonly result: Promise<ExecutedNode> },
+  same: { readonly node: NodeId; readonly result: Promise<PerformedWork> },
 ): Promise<NodeResult> {
   const executed = await same.result
   if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }

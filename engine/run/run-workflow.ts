@@ -11,8 +11,8 @@ import type { PreparedRun, RunRequest } from '../plan/prepare.ts'
 import type { Catalog } from '../stage/catalog.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { pathLengths } from './critical-path.ts'
-import type { ExecutedNode } from './execute-node.ts'
 import { Journal } from './journal.ts'
+import type { PerformedWork } from './perform-work.ts'
 import { newRunId } from './run-id.ts'
 import { runNode } from './run-node.ts'
 import { gpuDevices, Slots } from './slots.ts'
@@ -48,7 +48,7 @@ export interface RunContext extends RunOptions {
   readonly journal: Journal
   readonly priorities: ReadonlyMap<NodeId, number>
   /** Work under way or done in this run, by key: nodes with equal keys execute once. */
-  readonly work: Map<CacheKey, { readonly node: NodeId; readonly result: Promise<ExecutedNode> }>
+  readonly work: Map<CacheKey, { readonly node: NodeId; readonly result: Promise<PerformedWork> }>
 }
 
 export async function runWorkflow(options: RunOptions, prepared: PreparedRun): Promise<RunSummary> {

@@ -7,12 +7,13 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import type { Progress } from '../stage/define.ts'
 
 /** An owner whose heart has not beaten for so many of its intervals has lost all that it held. */
 export const missedBeatsOfDeath = 15
 
 const defaultEveryMs = 2000
-/** Of what one node says of its progress. */
+/** For one attempt: a stage may report many times a second. */
 const reportEveryMs = 500
 
 /** `FLOW_HEARTBEAT_MS`: more of it suits a file system that is slow or often away. */
@@ -23,8 +24,8 @@ export function beatEveryMs(environment: NodeJS.ProcessEnv): number {
 
 export interface Beat {
   readonly beat: number
-  /** What the nodes that the owner runs last said, by key. */
-  readonly progress: Readonly<Record<string, string>>
+  /** How far the owner's attempts have come, by key. */
+  readonly progress: Readonly<Record<string, Progress>>
 }
 
 /** As it lies there; a reader may meet it half-written. Empty where there is none. */
@@ -57,9 +58,9 @@ const thread = `
   const { files, identity, everyMs } = workerData
   const progress = {}
   let beat = 0
-  parentPort.on('message', ({ key, text }) => {
-    if (text === undefined) delete progress[key]
-    else progress[key] = text
+  parentPort.on('message', ({ key, latest }) => {
+    if (latest === undefined) delete progress[key]
+    else progress[key] = latest
   })
   setInterval(() => {
     beat += 1
@@ -93,16 +94,16 @@ export class Heartbeat {
     this.#thread.unref()
   }
 
-  /** Carries a word on what the work at `key` has come to along with the next beats; without one, no more. */
-  report(key: string, text?: string): void {
+  /** The next beats tell how far the attempt at `key` has come; without `latest`, no more. */
+  report(key: string, latest?: Progress): void {
     const now = performance.now()
-    if (text === undefined) {
+    if (latest === undefined) {
       if (!this.#reportedAtMs.delete(key)) return
     } else {
       if (now - (this.#reportedAtMs.get(key) ?? Number.NEGATIVE_INFINITY) < reportEveryMs) return
       this.#reportedAtMs.set(key, now)
     }
-    this.#thread?.postMessage({ key, text })
+    this.#thread?.postMessage({ key, latest })
   }
 
   /** No beat is written after it has resolved. */

@@ -6,6 +6,7 @@ import { lstatSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CacheKey } from '../identity.ts'
+import type { Progress } from '../stage/define.ts'
 import { parseBeat, readBeat } from './heartbeat.ts'
 import type { Layout } from './layout.ts'
 import { holderOf, isHeld, tryLock, unlock } from './lock.ts'
@@ -20,7 +21,7 @@ export interface LeaseHolder {
   /** ISO 8601, by the clock of the file system. */
   readonly since: string
   /** What it last said of its progress. */
-  readonly progress?: string
+  readonly progress?: Progress
 }
 
 export interface LeaseWait {
@@ -50,7 +51,7 @@ export class Leases {
   }
 
   /** Lets those who wait see how far the work has come. */
-  report(key: CacheKey, progress: string): void {
+  report(key: CacheKey, progress: Progress): void {
     this.#owner.heartbeat.report(key, progress)
   }
 

@@ -10,6 +10,7 @@ import type { Outline } from '../fingerprint/outline.ts'
 import { type FileHash, StatCache, type StatCacheOptions } from '../fingerprint/stat-cache.ts'
 import { hashValue, type ValueKind } from '../fingerprint/value.ts'
 import type { CacheKey, ContentHash } from '../identity.ts'
+import type { Progress } from '../stage/define.ts'
 import { StageFailure, type StageFailureDetails } from '../stage/failure.ts'
 import { Actions } from './actions.ts'
 import { writeAtomically } from './atomic-write.ts'
@@ -171,8 +172,8 @@ export class Store {
     return this.#leases.isHeld(attempt.key)
   }
 
-  /** A word on how far the attempt has come, for those who wait for it. */
-  report(attempt: Attempt, progress: string): void {
+  /** How far the attempt has come, for those who wait for it. */
+  report(attempt: Attempt, progress: Progress): void {
     this.#leases.report(attempt.key, progress)
   }
 

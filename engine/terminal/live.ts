@@ -1,6 +1,6 @@
 /**
  * @file The view for a person at a terminal. Ink takes a moment to load, so it is loaded when the first node starts
- * to run; a run that has nothing to do never loads it.
+ * to run or waits for another run; a run that has nothing to do never loads it.
  */
 import type { RunDisplay } from './display.ts'
 import type { Screen } from './screen.tsx'
@@ -28,7 +28,7 @@ export function liveDisplay(write: (text: string) => void): RunDisplay {
   return {
     onEvent: (event) => {
       view = reduceRunView(view, event, Date.now())
-      if (event.type === 'node-started')
+      if (event.type === 'node-started' || event.type === 'node-waiting')
         screen ??= import('./screen.tsx').then(({ openScreen }) => openScreen(source))
       for (const listener of listeners) listener()
     },

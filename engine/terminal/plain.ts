@@ -2,6 +2,7 @@
 import type { FlowEvent } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import type { RunDisplay } from './display.ts'
+import { holderText } from './holder-text.ts'
 import { progressText } from './progress-text.ts'
 import { countText, durationText } from './quantities.ts'
 import { failureLines, outputText, summaryLines } from './summary.ts'
@@ -44,6 +45,12 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
         return
       case 'node-started':
         return printNode(event.node, `running: ${event.reason}`)
+      case 'node-waiting': {
+        const since = nowMs() - (printedAtMs.get(event.node) ?? Number.NEGATIVE_INFINITY)
+        if (since >= progressEveryMs)
+          printNode(event.node, `waiting: ${holderText(nodeOf(view, event.node))}`)
+        return
+      }
       case 'node-progress': {
         const complete = event.total !== undefined && event.step >= event.total
         const since = nowMs() - (printedAtMs.get(event.node) ?? 0)
@@ -91,9 +98,14 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
   const heartbeat = setInterval(() => {
     const now = nowMs()
     for (const node of view.nodes) {
-      if (node.state !== 'running') continue
+      if (node.state !== 'running' && (node.state !== 'waiting' || node.holder === undefined)) continue
       const quietSince = Math.max(node.heardAtMs ?? now, printedAtMs.get(node.node) ?? 0)
       if (now - quietSince < silenceMs) continue
+      const waited = holderText(node)
+      if (waited !== undefined) {
+        printNode(node.node, `still waiting: ${waited}`)
+        continue
+      }
       const last = progressText(node)
       const running = `still running, ${durationText(now - (node.startedAtMs ?? now))}`
       printNode(node.node, last === '' ? running : `${running}; last: ${last}`)

@@ -3,6 +3,7 @@ import type { FlowEvent, NodeCounts, NodeOutput, SkipCause } from '../events/eve
 import type { NodeId, RunId } from '../identity.ts'
 import type { Progress } from '../stage/define.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
+import type { LeaseHolder } from '../store/leases.ts'
 
 export type NodeState = 'waiting' | 'running' | 'executed' | 'reused' | 'failed' | 'skipped'
 
@@ -13,6 +14,8 @@ export interface NodeView {
   readonly state: NodeState
   /** Why it runs, why it was reused, or because of which node it was skipped. */
   readonly reason?: string
+  /** The other process that computes what this node waits for. */
+  readonly holder?: LeaseHolder
   readonly startedAtMs?: number
   readonly durationMs?: number
   readonly progress?: Progress
@@ -64,14 +67,15 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
         warnings: view.warnings,
       }
     case 'node-started':
-      // Progress so far was that of fetching its inputs.
-      return updateNode(view, event.node, ({ progress: _, countedFrom: __, remainingMs: ___, ...node }) => ({
-        ...node,
+      return updateNode(view, event.node, (node) => ({
+        ...withoutOthersProgress(node),
         state: 'running',
         reason: event.reason,
         startedAtMs: nowMs,
         heardAtMs: nowMs,
       }))
+    case 'node-waiting':
+      return updateNode(view, event.node, (node) => withHolder(node, event.holder, nowMs))
     case 'node-progress':
       return updateNode(view, event.node, (node) => withProgress(node, event, nowMs))
     case 'node-log': {
@@ -137,6 +141,21 @@ export function lastNodes(view: RunView): readonly NodeView[] {
 
 function updateNode(view: RunView, id: NodeId, update: (node: NodeView) => NodeView): RunView {
   return { ...view, nodes: view.nodes.map((node) => (node.node === id ? update(node) : node)) }
+}
+
+/** Progress before a node starts is that of fetching its inputs, or of another run. */
+function withoutOthersProgress(node: NodeView): NodeView {
+  const { holder: _, progress: __, countedFrom: ___, remainingMs: ____, ...own } = node
+  return { ...own, losses: [] }
+}
+
+function withHolder(node: NodeView, holder: LeaseHolder, nowMs: number): NodeView {
+  const { progress } = holder
+  return {
+    ...(progress === undefined ? node : withProgress(node, progress, nowMs)),
+    holder,
+    heardAtMs: nowMs,
+  }
 }
 
 function withProgress(node: NodeView, event: Progress, nowMs: number): NodeView {

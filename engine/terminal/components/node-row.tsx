@@ -1,5 +1,6 @@
 /** @file One node in the live view: a line, and below it, while it runs, why it runs and what it last said. */
 import { Box, Text } from 'ink'
+import { holderText } from '../holder-text.ts'
 import { runningText } from '../progress-text.ts'
 import { durationText } from '../quantities.ts'
 import { outputText } from '../summary.ts'
@@ -60,6 +61,7 @@ export function NodeRow({ node, nowMs, nameWidth, columns }: NodeRowProps) {
 function stateText(node: NodeView, nowMs: number, columns: number): string {
   switch (node.state) {
     case 'waiting':
+      if (node.holder !== undefined) return holderText(node) ?? 'waiting'
       // Something that it needs is being fetched.
       return node.progress === undefined ? 'waiting' : runningText(node, nowMs, columns)
     case 'running':
