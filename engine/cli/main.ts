@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<CliCommand | CommandGroup>
   run: async () => (await import('./run.ts')).runCommand,
   plan: async () => (await import('./plan.ts')).planCommand,
   explain: async () => (await import('./explain.ts')).explainCommand,
+  diff: async () => (await import('./diff.ts')).diffCommand,
   status: async () => (await import('./status.ts')).statusCommand,
   stages: async () => (await import('./stages.ts')).stagesCommand,
   cache: async () => (await import('./cache.ts')).cacheCommands,

@@ -15,6 +15,9 @@ export interface ExplainedDifference extends KeyDifference {
   readonly content?: ContentDifference
 }
 
+/** Where an input's value lies now, if it is a user's own: absolute. */
+export type PathOfInput = (port: string, label: string | undefined) => Promise<string | undefined>
+
 /** Where the values of a node's inputs are now. */
 export interface InputPlaces {
   readonly node: WorkflowNode
@@ -22,15 +25,16 @@ export interface InputPlaces {
   readonly remotes: RemoteValues
 }
 
-/** All of them. */
+/** All of them. Without `pathOf` only what is kept in the store says where inputs differ. */
 export async function explainedDifferences(
   before: KeyPreimage,
   after: KeyPreimage,
-  places: InputPlaces,
+  store: Store,
+  pathOf?: PathOfInput,
 ): Promise<ExplainedDifference[]> {
   return await Promise.all(
     keyDifferences(before, after).map(async (difference) => {
-      const content = await contentOf(difference, places)
+      const content = await contentOf(difference, store, pathOf)
       const text = differenceText(difference, content?.text)
       return { ...difference, text, ...(content === undefined ? {} : { content }) }
     }),
@@ -43,8 +47,17 @@ export async function reasonText({
   others,
   ...places
 }: InputPlaces & { readonly difference: KeyDifference; readonly others: number }): Promise<string> {
-  const text = differenceText(difference, (await contentOf(difference, places))?.text)
+  const content = await contentOf(difference, places.store, pathsOf(places))
+  const text = differenceText(difference, content?.text)
   return others === 0 ? text : `${text} (and ${others} more ${others === 1 ? 'change' : 'changes'})`
+}
+
+export function pathsOf({ node, store, remotes }: InputPlaces): PathOfInput {
+  return async (port, label) => {
+    const source = inputSources(node).find((one) => one.port === port && one.label === label)?.source
+    if (source === undefined || source.kind === 'node') return undefined
+    return await ownPath(store.project, source, remotes)
+  }
 }
 
 /** Where two values differ; nothing where one of them is not known any more. */
@@ -77,13 +90,11 @@ export async function rememberOwnValues(
 
 async function contentOf(
   { part, change, before, after, port, label }: KeyDifference,
-  places: InputPlaces,
+  store: Store,
+  pathOf?: PathOfInput,
 ): Promise<ContentDifference | undefined> {
-  if (part !== 'input' || change !== 'changed') return undefined
+  if (part !== 'input' || port === undefined || change !== 'changed') return undefined
   if (typeof before !== 'string' || typeof after !== 'string') return undefined
-  const { node, store, remotes } = places
-  const source = inputSources(node).find((one) => one.port === port && one.label === label)?.source
-  const path =
-    source === undefined || source.kind === 'node' ? undefined : await ownPath(store.project, source, remotes)
+  const path = await pathOf?.(port, label)
   return await contentDifference(store, before as ContentHash, after as ContentHash, path)
 }

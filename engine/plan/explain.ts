@@ -6,7 +6,7 @@ import { keyDifferences } from '../fingerprint/explain-difference.ts'
 import { cacheKey, type InputHashes, type KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey, ContentHash, NodeId } from '../identity.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
-import { type ExplainedDifference, explainedDifferences } from './differences.ts'
+import { type ExplainedDifference, explainedDifferences, pathsOf } from './differences.ts'
 import { hashFile, inputSources, type NodeOutputs, ownPath } from './inputs.ts'
 import type { PlannedNode } from './plan.ts'
 import { keyPreimage } from './preimage.ts'
@@ -41,17 +41,17 @@ export async function explainNode(
   outputs: ReadonlyMap<NodeId, NodeOutputs>,
 ): Promise<NodeExplanation> {
   const { workflow, store } = request
-  const places = { node, ...request }
+  const paths = pathsOf({ node, ...request })
   const last = await store.lastRun(workflow.file, node.id)
   const latestAgainst = async (now: KeyPreimage): Promise<{ latest?: Comparison }> =>
     last === undefined
       ? {}
-      : { latest: { ...last, differences: await explainedDifferences(last.preimage, now, places) } }
+      : { latest: { ...last, differences: await explainedDifferences(last.preimage, now, store, paths) } }
   const { preimage } = planned
   if (preimage !== undefined) {
     const nearest = nearestEarlier(request, preimage, last?.key)
     if (nearest === undefined) return { ...(await latestAgainst(preimage)), unknownInputs: [] }
-    const differences = await explainedDifferences(nearest.preimage, preimage, places)
+    const differences = await explainedDifferences(nearest.preimage, preimage, store, paths)
     return { ...(await latestAgainst(preimage)), nearest: { ...nearest, differences }, unknownInputs: [] }
   }
   if (planned.decision === 'skip') return { unknownInputs: [] }
