@@ -7,7 +7,7 @@ import { recallWorkflow, rememberWorkflow, type WorkflowOrigin } from '../plan/w
 import type { Catalog } from '../stage/catalog.ts'
 import { loadCatalog } from '../stage/load-catalog.ts'
 import type { LoadedWorkflow } from '../workflow/load.ts'
-import { stagePathsIn } from '../workflow/stage-paths.ts'
+import { besides, stagePathsIn, workflowPathsIn } from '../workflow/stage-paths.ts'
 import { suggestionHint } from '../workflow/suggest.ts'
 import type { Workflow } from '../workflow/workflow.ts'
 import type { Invocation } from './command.ts'
@@ -38,10 +38,12 @@ export async function openWorkflow(
     reportDiagnostics(usage, { json })
     return undefined
   }
-  const sourceOf = (path: string) => (path === file ? source.text : undefined)
-  const { catalog, diagnostics: catalogFaults } = await loadCatalog(project, stagePathsIn(source.text))
+  const others = new OtherSources(project)
+  const sourceOf = (path: string) => (path === file ? source.text : others.read(path))
+  const stagePaths = stagePathsOf(file, source.text, others)
+  const { catalog, diagnostics: catalogFaults } = await loadCatalog(project, stagePaths)
   const origin = { project, file, source: source.text, catalog, params: params.values, set: set.values }
-  const { workflow, diagnostics } = await readOrRecall(origin, catalogFaults.length === 0)
+  const { workflow, diagnostics } = await readOrRecall(origin, others, catalogFaults.length === 0)
   const all = [...catalogFaults, ...diagnostics]
   if (workflow === undefined || hasErrors(all)) {
     reportDiagnostics(all, { json, sourceOf })
@@ -51,15 +53,61 @@ export async function openWorkflow(
   return { workflow, catalog, sourceOf }
 }
 
-async function readOrRecall(origin: WorkflowOrigin, mayRemember: boolean): Promise<LoadedWorkflow> {
+/** Files beside the workflow's own, each read once, so that all is of one moment. */
+class OtherSources {
+  readonly texts = new Map<string, string | undefined>()
+  readonly #project: string
+
+  constructor(project: string) {
+    this.#project = project
+  }
+
+  readonly read = (path: string): string | undefined => {
+    if (!this.texts.has(path)) this.texts.set(path, this.#readNow(path))
+    return this.texts.get(path)
+  }
+
+  #readNow(path: string): string | undefined {
+    try {
+      return readFileSync(resolve(this.#project, path), 'utf8')
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return undefined
+      throw error
+    }
+  }
+}
+
+/** Of the file and of all workflows that it may use. */
+function stagePathsOf(file: string, source: string, others: OtherSources): string[] {
+  const paths = new Set<string>()
+  const seen = new Set([file])
+  const pending = [{ file, source }]
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const path of stagePathsIn(next.source)) paths.add(path)
+    for (const path of workflowPathsIn(next.source)) {
+      const used = besides(next.file, path)
+      const text = seen.has(used) || used.startsWith('../') ? undefined : others.read(used)
+      seen.add(used)
+      if (text !== undefined) pending.push({ file: used, source: text })
+    }
+  }
+  return [...paths]
+}
+
+async function readOrRecall(
+  origin: WorkflowOrigin,
+  others: OtherSources,
+  mayRemember: boolean,
+): Promise<LoadedWorkflow> {
   const fileExists = (path: string) =>
     statSync(resolve(origin.project, path), { throwIfNoEntry: false }) !== undefined
-  const known = mayRemember ? recallWorkflow(origin, fileExists) : undefined
+  const known = mayRemember ? recallWorkflow(origin, fileExists, others.read) : undefined
   if (known !== undefined) return { workflow: known, diagnostics: [] }
   const { loadWorkflow } = await import('../workflow/load.ts')
-  const loaded = loadWorkflow({ ...origin, fileExists })
+  const loaded = loadWorkflow({ ...origin, fileExists, readFile: others.read })
   if (mayRemember && loaded.workflow !== undefined && loaded.diagnostics.length === 0) {
-    rememberWorkflow(origin, loaded.workflow)
+    rememberWorkflow(origin, loaded.workflow, others.texts)
   }
   return loaded
 }

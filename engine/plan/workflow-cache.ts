@@ -1,6 +1,6 @@
 /**
  * @file Remembers a workflow that was found valid, so that the YAML reader and the schema validator need not even be
- * loaded while neither the file nor what it was checked against has changed. One entry a workflow file.
+ * loaded while neither its files nor what they were checked against have changed. One entry a workflow file.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -23,8 +23,13 @@ export interface WorkflowOrigin {
   readonly set: Readonly<Record<string, string>>
 }
 
+/** Texts of the other files that a workflow is made of, by path; undefined where there is none. */
+export type OtherFiles = ReadonlyMap<string, string | undefined>
+
 interface Entry {
   readonly key: string
+  /** Path -> digest of the text, of each other file. */
+  readonly files: readonly (readonly [string, string | null])[]
   readonly workflow: Omit<Workflow, 'nodes' | 'source'> & {
     readonly nodes: readonly (Omit<WorkflowNode, 'stage'> & { readonly stage: string })[]
   }
@@ -33,9 +38,11 @@ interface Entry {
 export function recallWorkflow(
   origin: WorkflowOrigin,
   fileExists: (path: string) => boolean,
+  readFile: (path: string) => string | undefined,
 ): Workflow | undefined {
   const entry = readEntry(placeOf(origin))
   if (entry?.key !== keyOf(origin)) return undefined
+  if (!entry.files.every(([path, digest]) => digestOf(readFile(path)) === digest)) return undefined
   const nodes = new Map<NodeId, WorkflowNode>()
   for (const { stage: name, ...node } of entry.workflow.nodes) {
     const stage = origin.catalog.stages.get(name)
@@ -52,9 +59,14 @@ export function recallWorkflow(
   return allExist ? workflow : undefined
 }
 
-export function rememberWorkflow(origin: WorkflowOrigin, { source: _, nodes, ...workflow }: Workflow): void {
+export function rememberWorkflow(
+  origin: WorkflowOrigin,
+  { source: _, nodes, ...workflow }: Workflow,
+  others: OtherFiles,
+): void {
   const entry: Entry = {
     key: keyOf(origin),
+    files: [...others].map(([path, text]) => [path, digestOf(text)]),
     workflow: {
       ...workflow,
       nodes: [...nodes.values()].map(({ stage, ...node }) => ({ ...node, stage: stage.name })),
@@ -71,6 +83,10 @@ function keyOf({ file, source, catalog, params, set }: WorkflowOrigin): string {
   const artifacts = [...catalog.artifacts.values()].map(({ module: _, ...artifact }) => artifact)
   const parts = [engineBuild, file, source, stages, artifacts, params, set] as Json
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}
+
+function digestOf(text: string | undefined): string | null {
+  return text === undefined ? null : createHash('sha256').update(text).digest('hex')
 }
 
 function placeOf({ project, file }: WorkflowOrigin): string {

@@ -5,7 +5,17 @@ import { policyFields } from './policy-schema.ts'
 import { suggestionHint } from './suggest.ts'
 import type { Spot, YamlEntry, YamlMap, YamlValue } from './yaml-value.ts'
 
-const SECTIONS: readonly string[] = ['uses', 'in', 'with', 'out', ...policyFields]
+const SECTIONS: readonly string[] = [
+  'uses',
+  'when',
+  'foreach',
+  'matrix',
+  'repeat',
+  'in',
+  'with',
+  'out',
+  ...policyFields,
+]
 
 export function applySet(root: YamlMap, set: Readonly<Record<string, string>>, faults: Faults): YamlMap {
   let changed = root
@@ -33,7 +43,7 @@ function checkPath(root: YamlMap, path: string, spot: Spot, faults: Faults): boo
     top === 'nodes' &&
     node !== undefined &&
     section !== undefined &&
-    (section !== 'uses' || rest.length === 0) &&
+    ((section !== 'uses' && section !== 'when') || rest.length === 0) &&
     rest.every((field) => field !== '')
   const nodes = root.entries.get('nodes')?.value
   if (top === 'nodes' && node !== undefined && nodes?.kind === 'map' && !nodes.entries.has(node)) {

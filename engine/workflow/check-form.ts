@@ -12,7 +12,7 @@ const SECTIONS: ReadonlySet<string> = new Set(['in', 'with', 'out', ...policyFie
 export function withoutEmptySections(root: YamlMap): YamlMap {
   const nodes = root.entries.get('nodes')
   const entries = new Map(root.entries)
-  for (const name of ['params', 'defaults', 'slots']) {
+  for (const name of ['params', 'inputs', 'outputs', 'include', 'defaults', 'slots']) {
     if (isEmpty(root.entries.get(name)?.value)) entries.delete(name)
   }
   if (nodes?.value.kind === 'map') {
@@ -54,8 +54,13 @@ export function checkForm(root: YamlMap, faults: Faults, spot: Spot): ReadonlySe
   refuse(root.entries.get('slots')?.value, '`slots`')
   for (const param of mapAt(root, 'params')?.entries.values() ?? []) refuse(param.value, '`params`')
   for (const node of mapAt(root, 'nodes')?.entries.values() ?? []) {
-    if (node.value.kind === 'map') refuse(node.value.entries.get('uses')?.value, '`uses`')
+    if (node.value.kind !== 'map') continue
+    refuse(node.value.entries.get('uses')?.value, '`uses`')
+    const repeat = mapAt(node.value, 'repeat')
+    if (repeat !== undefined) refuse(repeat.entries.get('carry')?.value, '`carry`')
   }
+  refuse(root.entries.get('include')?.value, '`include`')
+  for (const input of mapAt(root, 'inputs')?.entries.values() ?? []) refuse(input.value, '`inputs`')
   const data = toJson(root) as JsonObject
   return validateValue({ written: root, data, schema: WorkflowFile, spot, owner: 'the workflow' }, faults)
 }

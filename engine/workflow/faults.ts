@@ -11,6 +11,13 @@ const DECISIVE: ReadonlySet<string> = new Set([
   'unknown-alias',
 ])
 
+/** A part of a file that YAML could not read. */
+export interface BrokenSpan {
+  readonly file: string
+  readonly start: number
+  readonly end: number
+}
+
 export class Faults {
   readonly #all: Diagnostic[] = []
 
@@ -30,10 +37,10 @@ export class Faults {
   }
 
   /**
-   * Each fault once, by position; those without a position (command line) last. Where `broken` spans are given
-   * (entries in which YAML itself failed), nothing but syntax is reported from within them.
+   * Each fault once, by file (as they come) and position; those without a position (command line) last. Where `broken`
+   * spans are given (entries in which YAML itself failed), nothing but syntax is reported from within them.
    */
-  sorted(broken: readonly { readonly start: number; readonly end: number }[] = []): Diagnostic[] {
+  sorted(broken: readonly BrokenSpan[] = []): Diagnostic[] {
     const decided = new Set<string>()
     for (const fault of this.#all) if (DECISIVE.has(fault.code) && fault.range) decided.add(spanKey(fault))
     const seen = new Set<string>()
@@ -43,7 +50,13 @@ export class Faults {
       const identity = `${spanKey(fault)} ${fault.code} ${fault.message}`
       return !seen.has(identity) && seen.add(identity)
     })
-    return kept.sort((a, b) => startOf(a) - startOf(b) || endOf(a) - endOf(b))
+    const files = new Map<string | undefined, number>()
+    for (const fault of kept) {
+      if (files.has(fault.file)) continue
+      files.set(fault.file, fault.range === undefined ? Number.MAX_SAFE_INTEGER : files.size)
+    }
+    const rank = ({ file }: Diagnostic) => files.get(file) ?? 0
+    return kept.sort((a, b) => rank(a) - rank(b) || startOf(a) - startOf(b) || endOf(a) - endOf(b))
   }
 }
 
@@ -51,8 +64,13 @@ function spanKey(fault: Diagnostic): string {
   return `${fault.file} ${fault.range?.start} ${fault.range?.end}`
 }
 
-function isWithin(fault: Diagnostic, span: { readonly start: number; readonly end: number }): boolean {
-  return fault.range !== undefined && fault.range.start >= span.start && fault.range.start < span.end
+function isWithin(fault: Diagnostic, span: BrokenSpan): boolean {
+  return (
+    fault.range !== undefined &&
+    fault.file === span.file &&
+    fault.range.start >= span.start &&
+    fault.range.start < span.end
+  )
 }
 
 // Large and finite: the difference of two infinities is not a number.

@@ -1,5 +1,6 @@
 /** @file Paths of a workflow file: their form, and that no two of them are in each other's way. */
 import { posix } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { Faults } from './faults.ts'
 import type { Spot } from './yaml-value.ts'
 
@@ -56,6 +57,10 @@ export function checkPaths(
         output.spot,
         'output-conflict',
         `\`${output.path}\` is also written by \`${first.node}.${first.port}\``,
+        // One declaration that stands for several nodes.
+        isDeepStrictEqual(first.spot, output.spot)
+          ? 'let the path hold what tells them apart: `${{ round }}`, `${{ each }}`, `${{ matrix.AXIS }}`'
+          : undefined,
       )
   }
   for (const inner of written.values()) {

@@ -1,60 +1,50 @@
-/** @file Replaces `${{ params.x }}` by values and `${{ nodes.n.port }}` by links, and reports those that lead nowhere. */
+/** @file Replaces `${{ ... }}` by what it leads to, and reports what leads nowhere. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Json } from '../identity.ts'
-import type { StageManifest } from '../stage/catalog.ts'
-import type { Faults } from './faults.ts'
-import type { ResolvedParams } from './resolve-params.ts'
+import { type Expression, parseExpression } from './expression.ts'
+import { inWords } from './in-words.ts'
+import type { Scope, Value } from './scope.ts'
 import { suggestionHint } from './suggest.ts'
-import { parseReference, type Template } from './template.ts'
-import { narrowSpot, pointerTo, type Spot, type YamlScalar, type YamlValue } from './yaml-value.ts'
+import type { Template } from './template.ts'
+import { narrowSpot, pointerTo, type YamlScalar, type YamlValue } from './yaml-value.ts'
 
-/** What references can lead to. */
-export interface Scope {
-  readonly params: ResolvedParams
-  /** Every node of the file -> its stage, undefined where that is not known. */
-  readonly stages: ReadonlyMap<string, StageManifest | undefined>
-  readonly faults: Faults
-}
+const unknown: Value = { kind: 'unknown' }
 
-export interface NodeLink {
-  readonly node: string
-  readonly port: string
-  /** Type of the value; undefined where the producer's stage is not known. */
-  readonly type: string | undefined
-  readonly spot: Spot
-}
-
-export type InputText =
-  | {
-      readonly kind: 'path'
-      readonly text: string
-      readonly spot: Spot /** Where the param's value was written. */
-      readonly origin?: Spot
-    }
-  | ({ readonly kind: 'node' } & NodeLink)
-
-/** An input's text: a path, params filled in, or a link to a node. Undefined where a fault was reported. */
-export function resolveInput(scalar: YamlScalar, self: string, scope: Scope): InputText | undefined {
-  const { value, templates, spot } = scalar
-  if (typeof value !== 'string') return undefined
-  const [only] = templates
-  if (only !== undefined && only.text === value.trim()) {
-    const reference = parseReference(only)
-    if (reference.kind === 'output') return resolveLink(only, self, scope)
-    const param = resolveParam(only, scope)
-    if (param === undefined) return undefined
-    if (typeof param.value === 'string') return { kind: 'path', text: param.value, spot, origin: param.spot }
-    const name = only.text.slice(3, -2).trim()
-    scope.faults.add(spot, 'wrong-type', `a path must be a string; \`${name}\` is ${String(param.value)}`)
-    return undefined
-  }
+/** The value of an input: a path's text, params filled in, or where the value comes from. */
+export function resolveInput(scalar: YamlScalar, scope: Scope): Value {
+  const { value, templates } = scalar
+  if (typeof value !== 'string') return { kind: 'data', value }
+  const only = wholeTemplate(scalar)
+  if (only !== undefined) return evaluate(only, scope)
   const text = interpolate(value, templates, 'a path', scope)
-  return text === undefined ? undefined : { kind: 'path', text, spot }
+  return text === undefined ? unknown : { kind: 'data', value: text }
 }
 
 /** An output's path, params filled in. */
 export function resolveOutputPath(scalar: YamlScalar, scope: Scope): string | undefined {
   if (typeof scalar.value !== 'string') return undefined
   return interpolate(scalar.value, scalar.templates, 'an output path', scope)
+}
+
+/** Of `when`: undefined where a fault was reported. An input or output counts as true where it exists. */
+export function resolveCondition(scalar: YamlScalar, scope: Scope): boolean | undefined {
+  const only = wholeTemplate(scalar)
+  const value: Value = only === undefined ? { kind: 'data', value: scalar.value } : evaluate(only, scope)
+  if (value.kind === 'unknown') return undefined
+  if (value.kind !== 'data') return value.kind !== 'absent'
+  if (typeof value.value === 'boolean') return value.value
+  const hint = 'write `${{ params.NAME == VALUE }}`'
+  const message = `a condition must be true or false, not ${inWords(value.value)}`
+  scope.faults.add(scalar.spot, 'wrong-type', message, hint)
+  return undefined
+}
+
+/** Plain data only: undefined where a fault was reported. `what` it stands for, for messages: "a parameter". */
+export function resolveScalarData(scalar: YamlScalar, what: string, scope: Scope): Json | undefined {
+  if (typeof scalar.value !== 'string' || scalar.templates.length === 0) return scalar.value
+  const only = wholeTemplate(scalar)
+  if (only !== undefined) return evaluateData(only, what, scope)
+  return interpolate(scalar.value, scalar.templates, what, scope)
 }
 
 export interface ResolvedData {
@@ -75,8 +65,7 @@ export function resolveData(value: YamlValue, scope: Scope): ResolvedData {
           [...part.entries.values()].map(({ key, value }) => [key, resolve(value, pointerTo(pointer, key))]),
         )
       case 'scalar': {
-        if (typeof part.value !== 'string' || part.templates.length === 0) return part.value
-        const resolved = resolveScalar(part.value, part.templates, scope)
+        const resolved = resolveScalarData(part, 'a parameter', scope)
         if (resolved !== undefined) return resolved
         unknown.add(pointer)
         return null
@@ -88,10 +77,10 @@ export function resolveData(value: YamlValue, scope: Scope): ResolvedData {
   return { data: resolve(value, ''), unknown }
 }
 
-function resolveScalar(value: string, templates: readonly Template[], scope: Scope): Json | undefined {
+/** The template that is all of a value. */
+function wholeTemplate({ value, templates }: YamlScalar): Template | undefined {
   const [only] = templates
-  if (only !== undefined && only.text === value.trim()) return resolveParam(only, scope, 'a parameter')?.value
-  return interpolate(value, templates, 'a parameter', scope)
+  return only !== undefined && typeof value === 'string' && only.text === value.trim() ? only : undefined
 }
 
 /** Undefined where any of the references cannot be resolved; all of them are reported. */
@@ -105,79 +94,167 @@ function interpolate(
   let end = 0
   let isComplete = true
   for (const template of templates) {
-    const param = resolveParam(template, scope, what)
-    if (param === undefined) isComplete = false
-    text += value.slice(end, template.index) + String(param?.value ?? '')
+    const data = evaluateData(template, what, scope)
+    if (data === undefined) isComplete = false
+    text +=
+      value.slice(end, template.index) + (typeof data === 'object' ? JSON.stringify(data) : String(data))
     end = template.index + template.text.length
   }
   return isComplete ? text + value.slice(end) : undefined
 }
 
-/** `what` it is that only a param can stand in, for the message about a node's output in its place. */
-function resolveParam(template: Template, scope: Scope, what = 'a path') {
-  const reference = parseReference(template)
-  const { params, faults } = scope
-  switch (reference.kind) {
-    case 'malformed':
-      faults.add(template.spot, 'bad-reference', reference.message, reference.hint)
+function evaluateData(template: Template, what: string, scope: Scope): Json | undefined {
+  const value = evaluate(template, scope)
+  switch (value.kind) {
+    case 'data':
+      return value.value
+    case 'unknown':
       return undefined
-    case 'output': {
+    case 'source':
+    case 'sources':
+    case 'absent': {
       const hint = what === 'a path' ? 'let the reference be the whole value' : 'outputs of nodes go to `in`'
-      faults.add(template.spot, 'misplaced-reference', `a node's output cannot stand within ${what}`, hint)
+      const isInput = /^\$\{\{\s*inputs\./.test(template.text)
+      const subject = isInput ? 'an input' : "a node's output"
+      scope.faults.add(template.spot, 'misplaced-reference', `${subject} cannot stand within ${what}`, hint)
       return undefined
-    }
-    case 'param': {
-      const { start, end } = reference.nameAt
-      const param = params.get(reference.name)
-      if (param === undefined) {
-        const hint = suggestionHint(reference.name, [...params.keys()], 'params')
-        faults.add(
-          narrowSpot(template.spot, start, end),
-          'unknown-param',
-          `there is no param \`${reference.name}\``,
-          hint,
-        )
-      }
-      return param?.known === true ? param : undefined
     }
     default:
-      return reference satisfies never
+      return value satisfies never
   }
 }
 
-function resolveLink(template: Template, self: string, scope: Scope): InputText | undefined {
-  const reference = parseReference(template)
-  if (reference.kind !== 'output') return undefined
-  const { node, port } = reference
-  const { stages, faults } = scope
-  const nodeSpot = narrowSpot(template.spot, reference.nodeAt.start, reference.nodeAt.end)
-  if (node === self) {
-    faults.add(nodeSpot, 'self-reference', `node \`${node}\` takes its own output as input`)
-    return undefined
+function evaluate(template: Template, scope: Scope): Value {
+  const expression = parseExpression(template)
+  if (expression.kind === 'malformed') {
+    scope.faults.add(template.spot, 'bad-reference', expression.message, expression.hint)
+    return unknown
   }
-  if (!stages.has(node)) {
-    faults.add(
-      nodeSpot,
-      'unknown-node',
-      `there is no node \`${node}\``,
-      suggestionHint(node, [...stages.keys()], 'nodes'),
-    )
-    return undefined
+  return evaluateExpression(expression, template, scope)
+}
+
+function evaluateExpression(expression: Expression, template: Template, scope: Scope): Value {
+  switch (expression.kind) {
+    case 'literal':
+      return { kind: 'data', value: expression.value }
+    case 'reference':
+      return resolveReference(expression, template, scope)
+    case 'not': {
+      const operand = evaluateExpression(expression.operand, template, scope)
+      return operand.kind === 'unknown' ? unknown : { kind: 'data', value: !isTrue(operand) }
+    }
+    case 'binary':
+      return evaluateBinary(expression, template, scope)
+    default:
+      return expression satisfies never
   }
-  const stage = stages.get(node)
-  if (stage === undefined) return { kind: 'node', node, port, type: undefined, spot: template.spot }
-  const output = Object.hasOwn(stage.outputs, port) ? stage.outputs[port] : undefined
-  if (output === undefined) {
-    const hint = suggestionHint(port, Object.keys(stage.outputs), 'its outputs')
-    const spot = narrowSpot(template.spot, reference.portAt.start, reference.portAt.end)
-    faults.add(
-      spot,
-      'unknown-port',
-      `node \`${node}\` (stage \`${stage.name}\`) has no output \`${port}\``,
-      hint,
-    )
-    // The edge exists all the same: a cycle through it is a fault of its own.
-    return { kind: 'node', node, port, type: undefined, spot: template.spot }
+}
+
+function evaluateBinary(
+  { operator, left, right }: Expression & { kind: 'binary' },
+  template: Template,
+  scope: Scope,
+): Value {
+  const first = evaluateExpression(left, template, scope)
+  // Both sides are always read: a slip on the side that is not taken today is one all the same.
+  const second = evaluateExpression(right, template, scope)
+  if (first.kind === 'unknown' || second.kind === 'unknown') return unknown
+  switch (operator) {
+    case '&&':
+      return isTrue(first) ? second : first
+    case '||':
+      return isTrue(first) ? first : second
+    case '??':
+      return first.kind === 'absent' || (first.kind === 'data' && first.value === null) ? second : first
+    case '==':
+    case '!=': {
+      if (first.kind !== 'data' || second.kind !== 'data') {
+        const message = `\`${operator}\` compares plain values, not inputs and outputs of nodes`
+        scope.faults.add(template.spot, 'misplaced-reference', message)
+        return unknown
+      }
+      return { kind: 'data', value: isDeepStrictEqual(first.value, second.value) === (operator === '==') }
+    }
+    default:
+      return operator satisfies never
   }
-  return { kind: 'node', node, port, type: output.type, spot: template.spot }
+}
+
+/** false, 0, "" and null are not; a value of a node is, where it exists. */
+function isTrue(value: Value): boolean {
+  return value.kind === 'data' ? Boolean(value.value) : value.kind !== 'absent'
+}
+
+function resolveReference(
+  { segments }: Expression & { kind: 'reference' },
+  template: Template,
+  scope: Scope,
+): Value {
+  const [root, first] = segments
+  const { faults, loop } = scope
+  const spotOf = ({ at }: (typeof segments)[number]) => narrowSpot(template.spot, at.start, at.end)
+  const missing = (code: string, message: string, hint?: string): Value => {
+    faults.add(spotOf(first ?? root!), code, message, hint)
+    return unknown
+  }
+  switch (root!.name) {
+    case 'params': {
+      const param = scope.params.get(first!.name)
+      if (param === undefined) {
+        const hint = suggestionHint(first!.name, [...scope.params.keys()], 'params')
+        return missing('unknown-param', `there is no param \`${first!.name}\``, hint)
+      }
+      return param.known ? { kind: 'data', value: param.value, origin: param.spot } : unknown
+    }
+    case 'inputs': {
+      const input = scope.inputs?.get(first!.name)
+      if (input !== undefined) return at(input, template.spot)
+      const known = [...(scope.inputs?.keys() ?? [])]
+      const hint =
+        known.length === 0 ? 'the file declares no `inputs`' : suggestionHint(first!.name, known, 'inputs')
+      return missing('unknown-input', `there is no input \`${first!.name}\``, hint)
+    }
+    case 'matrix': {
+      if (loop.faulty) return unknown
+      const value = loop.matrix?.[first!.name]
+      if (value !== undefined) return { kind: 'data', value }
+      const axes = Object.keys(loop.matrix ?? {})
+      const hint = axes.length === 0 ? 'the node has no `matrix`' : suggestionHint(first!.name, axes, 'axes')
+      return missing('unknown-loop', `there is no axis \`${first!.name}\``, hint)
+    }
+    case 'each':
+      if (loop.faulty) return unknown
+      if (loop.each === undefined) return missing('unknown-loop', 'the node has no `foreach`')
+      return eachValue(loop.each, segments, missing)
+    case 'round':
+      if (loop.round === undefined) return missing('unknown-loop', 'the node has no `repeat`')
+      return { kind: 'data', value: loop.round }
+    default: {
+      const all = segments.length === 4
+      const reference = { node: first!.name, port: segments.at(-1)!.name, all }
+      const spots = { nodeSpot: spotOf(first!), portSpot: spotOf(segments.at(-1)!), spot: template.spot }
+      if (first!.name !== scope.self) return scope.output({ ...reference, ...spots })
+      faults.add(spots.nodeSpot, 'self-reference', `node \`${first!.name}\` takes its own output as input`)
+      return unknown
+    }
+  }
+}
+
+function eachValue(
+  each: Json,
+  segments: readonly { readonly name: string }[],
+  missing: (code: string, message: string) => Value,
+): Value {
+  let value: Json | undefined = each
+  for (const { name } of segments.slice(1)) {
+    const fields: Json = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
+    value = Object.hasOwn(fields, name) ? (fields as Readonly<Record<string, Json>>)[name] : undefined
+    if (value === undefined) return missing('unknown-loop', `the values of \`foreach\` have no \`${name}\``)
+  }
+  return { kind: 'data', value }
+}
+
+/** The value of an input of the file, as if it had been written where it is used. */
+function at(input: Value, spot: Template['spot']): Value {
+  return input.kind === 'source' ? { kind: 'source', source: { ...input.source, spot } } : input
 }

@@ -1,6 +1,6 @@
 /**
  * @file `${{ ... }}` in workflow files: found in the text before YAML sees it, since its braces mean something else
- * to YAML, and read as references.
+ * to YAML, and put back into its strings. What they mean, `expression.ts` reads.
  */
 import type { Spot } from './yaml-value.ts'
 
@@ -20,17 +20,6 @@ export interface Template {
   readonly closed: boolean
   readonly spot: Spot
 }
-
-export type Reference =
-  | { readonly kind: 'param'; readonly name: string; readonly nameAt: Segment }
-  | {
-      readonly kind: 'output'
-      readonly node: string
-      readonly nodeAt: Segment
-      readonly port: string
-      readonly portAt: Segment
-    }
-  | { readonly kind: 'malformed'; readonly message: string; readonly hint: string }
 
 /** Offsets into the template's text. */
 export interface Segment {
@@ -101,53 +90,4 @@ export function restoreTemplates(
     value += written
   }
   return { value: value + masked.slice(end), templates }
-}
-
-const FORMS = 'write `${{ params.NAME }}` or `${{ nodes.NODE.PORT }}`'
-const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/
-
-export function parseReference(template: Template): Reference {
-  if (!template.closed) {
-    return { kind: 'malformed', message: 'reference is not closed by `}}`', hint: FORMS }
-  }
-  const inner = template.text.slice(3, -2)
-  const expression = inner.trim()
-  if (expression === '') return { kind: 'malformed', message: 'reference is empty', hint: FORMS }
-  const malformed = (hint: string): Reference => ({
-    kind: 'malformed',
-    message: `\`${expression}\` is not a reference`,
-    hint,
-  })
-  const segments = expression.split('.')
-  const [root, first, second] = segments
-  if (!segments.every((segment) => NAME.test(segment))) return malformed(FORMS)
-  const start = 3 + inner.indexOf(expression)
-  const firstAt = segmentAt(start + root!.length + 1, first ?? '')
-  if (root === 'params' && first !== undefined) {
-    if (segments.length === 2) return { kind: 'param', name: first, nameAt: firstAt }
-    return malformed(`did you mean \`\${{ params.${first} }}\`?`)
-  }
-  if (root === 'nodes' && first !== undefined && second !== undefined) {
-    if (segments.length === 3) {
-      return {
-        kind: 'output',
-        node: first,
-        nodeAt: firstAt,
-        port: second,
-        portAt: segmentAt(firstAt.end + 1, second),
-      }
-    }
-    const last = segments.at(-1)
-    return malformed(`did you mean \`\${{ nodes.${first}.${last} }}\`?`)
-  }
-  if (root === 'nodes' && first !== undefined)
-    return malformed(`name an output too: \`\${{ nodes.${first}.PORT }}\``)
-  if (root === 'param' && segments.length === 2) return malformed(`did you mean \`\${{ params.${first} }}\`?`)
-  if (root === 'node' && segments.length === 3)
-    return malformed(`did you mean \`\${{ nodes.${first}.${second} }}\`?`)
-  return malformed(FORMS)
-}
-
-function segmentAt(start: number, name: string): Segment {
-  return { start, end: start + name.length }
 }

@@ -203,7 +203,7 @@ const EXPECTED: readonly Expectation[] = [
     '2:19',
     'int',
     'not-a-choice',
-    '`params.epochs.type` must be `string`, `integer`, `number` or `boolean`, not the string "int"',
+    '`params.epochs.type` must be `string`, `integer`, `number`, `boolean` or `array`, not the string "int"',
   ],
   [
     'param-reference-of-wrong-type',
@@ -365,7 +365,7 @@ const EXPECTED: readonly Expectation[] = [
     'nods',
     'unknown-field',
     'the workflow has no field `nods`',
-    'known: `description`, `params`, `defaults`, `slots`',
+    'known: `description`, `include`, `inputs`, `outputs`, `params`, `defaults`, `slots`',
   ],
   [
     'writer-inside-writer',

@@ -6,13 +6,15 @@ const folder = new URL('../../engine/workflow/', import.meta.url)
 
 it('each diagnostic code stands in the table of workflows/README.md, and no other', () => {
   const sources = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8'))
-  // Second argument of `add(spot, code, ...)`, or the first of a local `fault(code, ...)`.
-  const calls = /(?:(?:add|#add)\(\s*[^'"`]*?,|fault\()\s*'([a-z]+(?:-[a-z]+)*)'/g
+  // Second argument of `add(spot, code, ...)`, or the first of a local `fault(code, ...)` or `missing(code, ...)`.
+  const calls = /(?:(?:add|#add)\(\s*[^'"`]*?,|fault\(|missing\()\s*'([a-z]+(?:-[a-z]+)*)'/g
   const codes = new Set(sources.flatMap((source) => [...source.matchAll(calls)].map((match) => match[1]!)))
   const readme = readFileSync(new URL('../../workflows/README.md', import.meta.url), 'utf8')
   const documented = new Set([...readme.matchAll(/^\| `([a-z-]+)` \| /gm)].map((match) => match[1]!))
   const fields = [
     'type',
+    'items',
+    'optional',
     'enum',
     'default',
     'description',
@@ -20,6 +22,8 @@ it('each diagnostic code stands in the table of workflows/README.md, and no othe
     'in',
     'with',
     'out',
+    'when',
+    'repeat',
     'retry',
     'timeout',
     'stall',
