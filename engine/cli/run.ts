@@ -1,23 +1,21 @@
 /** @file `flow run WORKFLOW` */
 import { resolve } from 'node:path'
-import type { Diagnostic } from '../diagnostic.ts'
+import { machineCapacity } from '../run/capacity.ts'
+import { impossibleDemands } from '../run/demand.ts'
 import { runWorkflow } from '../run/run-workflow.ts'
-import { defaultJobs } from '../run/slots.ts'
 import { Store } from '../store/store.ts'
 import type { RunDisplay } from '../terminal/display.ts'
 import { jsonLinesDisplay } from '../terminal/json-lines.ts'
 import { liveDisplay } from '../terminal/live.ts'
 import { plainDisplay } from '../terminal/plain.ts'
-import { suggestionHint } from '../workflow/suggest.ts'
 import type { CliCommand, OptionValues } from './command.ts'
 import { exitCode } from './exit-code.ts'
 import { interruption } from './interruption.ts'
 import { openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
+import { limitOptions, readLimits, readSlots } from './run-limits.ts'
 import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
-
-const devices = ['auto', 'cpu', 'webgpu', 'cuda', 'tensorflow']
 
 export const runCommand: CliCommand = {
   name: 'run',
@@ -26,16 +24,7 @@ export const runCommand: CliCommand = {
   options: {
     ...valueOptions,
     ...selectionOptions,
-    jobs: {
-      type: 'string',
-      value: 'N',
-      description: `How many stages may run side by side (default here: ${defaultJobs}). Never changes a result.`,
-    },
-    device: {
-      type: 'string',
-      value: 'NAME',
-      description: `What stages compute on: ${devices.join(', ')} (default: auto).`,
-    },
+    ...limitOptions,
     ...jsonOption,
     quiet: { type: 'boolean', description: 'Only failures and the last line.' },
   },
@@ -51,13 +40,20 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
   async run(invocation) {
     const { project, options, positionals } = invocation
     const json = options.has('json')
-    const limits = runLimits(options)
-    if ('fault' in limits) {
-      reportDiagnostics([limits.fault], { json })
+    const limits = readLimits(options)
+    if ('faults' in limits) {
+      reportDiagnostics(limits.faults, { json })
       return exitCode.invalid
     }
     const opened = await openWorkflow(invocation, positionals[0])
     if (opened === undefined) return exitCode.invalid
+    const slots = readSlots(options, opened.workflow)
+    if ('faults' in slots) {
+      reportDiagnostics(slots.faults, { json })
+      return exitCode.invalid
+    }
+    const { device } = limits
+    const capacity = machineCapacity({ ...limits, ...slots })
 
     const flowFolder = resolve(project, '.flow')
     const store = await Store.open(flowFolder)
@@ -67,6 +63,11 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
       const ready = await prepareOpened(invocation, opened, store, wanted)
       if (ready === undefined) return exitCode.invalid
       const { catalog } = opened
+      const impossible = await impossibleDemands(ready.request, ready.prepared, capacity, device)
+      if (impossible.length > 0) {
+        reportDiagnostics(impossible, { json, sourceOf: opened.sourceOf })
+        return exitCode.invalid
+      }
       const display = openDisplay(options)
       // Told at once, since stopping cleanly may take as long as a checkpoint takes.
       interrupt.onInterrupt(() =>
@@ -76,7 +77,8 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
         const summary = await runWorkflow(
           {
             ...ready.request,
-            ...limits,
+            capacity,
+            device,
             catalog,
             flowFolder,
             signal: interrupt.signal,
@@ -94,24 +96,6 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
       await store.close()
     }
   },
-}
-
-function runLimits(options: OptionValues): { jobs: number; device: string } | { fault: Diagnostic } {
-  const jobsText = options.text('jobs')
-  const jobs = jobsText === undefined ? defaultJobs : Number(jobsText)
-  if (!Number.isInteger(jobs) || jobs < 1) {
-    const message = `--jobs needs a whole number of at least 1, not \`${jobsText}\``
-    return { fault: { code: 'option-value', severity: 'error', message } }
-  }
-  const device = options.text('device') ?? 'auto'
-  if (!devices.includes(device)) {
-    const hint = suggestionHint(device, devices)
-    const message = `there is no device \`${device}\``
-    return {
-      fault: { code: 'option-value', severity: 'error', message, ...(hint === undefined ? {} : { hint }) },
-    }
-  }
-  return { jobs, device }
 }
 
 function openDisplay(options: OptionValues): RunDisplay {

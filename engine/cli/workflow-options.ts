@@ -64,10 +64,12 @@ export function refreshOf(options: OptionValues): Refresh {
   return node === '' ? 'all' : { node }
 }
 
+const examples = { param: '--param epochs=2', set: '--set nodes.sft.with.epochs=2', slots: '--slots api=4' }
+
 /** `NAME=VALUE` texts of an option as a record; the last of equal names wins. */
 export function assignments(
   options: OptionValues,
-  name: 'param' | 'set',
+  name: 'param' | 'set' | 'slots',
 ): { readonly values: Readonly<Record<string, string>>; readonly diagnostics: readonly Diagnostic[] } {
   const values: Record<string, string> = {}
   const diagnostics: Diagnostic[] = []
@@ -81,7 +83,7 @@ export function assignments(
       code: 'option-value',
       severity: 'error',
       message: `--${name} needs a name and a value, not \`${text}\``,
-      hint: name === 'param' ? '--param epochs=2' : '--set nodes.sft.with.epochs=2',
+      hint: examples[name],
     })
   }
   return { values, diagnostics }

@@ -46,6 +46,19 @@ export type FlowEvent =
       readonly stage: string
       readonly key: CacheKey
       readonly reason: string
+      /** From 2, where it is tried again. */
+      readonly attempt?: number
+    }
+  /** An attempt failed in a way that may pass; after `delayMs` comes the next, number `attempt` of `attempts`. */
+  | {
+      readonly type: 'node-retrying'
+      readonly node: NodeId
+      readonly attempt: number
+      readonly attempts: number
+      readonly delayMs: number
+      readonly failure: StageFailureDetails
+      /** Log of the failed attempt, project-relative. */
+      readonly log: string
     }
   /** Another process computes its key; the result will be reused. Told again when there is news of the holder. */
   | {
@@ -69,6 +82,8 @@ export type FlowEvent =
       readonly key: CacheKey
       readonly durationMs: number
       readonly outputs: Readonly<Record<string, NodeOutput>>
+      /** What executing it took when that was done; of one that was reused from the store. */
+      readonly savedMs?: number
       /** Why it could be reused, or why its result was not kept. */
       readonly reason?: string
     }

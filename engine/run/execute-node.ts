@@ -17,11 +17,12 @@ import { StageFailure } from '../stage/failure.ts'
 import { isSystemError } from '../stage/machine-failure.ts'
 import type { Attempt, CommitDetails, Store } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
+import { stageThreads } from './capacity.ts'
 import { faultsAsFailure } from './check-values.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
 import { NodeLog } from './node-log.ts'
 import type { RunContext } from './run-workflow.ts'
-import { stageThreads } from './slots.ts'
+import { TimeLimit } from './time-limit.ts'
 
 export type ExecutedNode =
   | {
@@ -46,8 +47,10 @@ export interface Execution {
   readonly node: WorkflowNode
   readonly decision: Decision
   readonly upstream: ReadonlyMap<NodeId, NodeOutputs>
-  /** Name of the GPU that the node holds. */
-  readonly gpu: string | undefined
+  /** Names of the GPU devices that the node holds. */
+  readonly gpus: readonly string[]
+  /** From 1. */
+  readonly attempt: number
 }
 
 export async function madeMeanwhile(
@@ -72,12 +75,14 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
   }
   const began = performance.now()
   const { key, reason } = decision
-  emit({ type: 'node-started', node: node.id, stage: node.stage.name, key, reason })
+  const again = execution.attempt === 1 ? {} : { attempt: execution.attempt }
+  emit({ type: 'node-started', node: node.id, stage: node.stage.name, key, reason, ...again })
   const log = new NodeLog(attempt.log, (why) =>
     emit({ type: 'warning', message: `the log of ${node.id} ends here, since it cannot be written: ${why}` }),
   )
+  const limit = new TimeLimit(node.policy.timeoutMs ?? 0, signal)
   try {
-    return await executeIn(attempt, log, context, execution)
+    return await executeIn(attempt, log, limit.signal, context, execution)
   } catch (error) {
     if (signal.aborted) {
       await store.discard(attempt)
@@ -89,7 +94,7 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
       return { heldElsewhere: true }
     }
     const durationMs = performance.now() - began
-    const failure = failureDetails(error)
+    const failure = limit.exceeded ? limit.failure : failureDetails(error)
     log.append(`${failure.code}: ${failure.stack ?? failure.message}`)
     try {
       const kept = await store.abandon(attempt, failure)
@@ -99,17 +104,20 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
       if (!isSystemError(unkept)) throw unkept
       return { failure, durationMs, log: relative(project, attempt.log) }
     }
+  } finally {
+    limit.stop()
   }
 }
 
 async function executeIn(
   attempt: Attempt,
   log: NodeLog,
+  signal: AbortSignal,
   context: RunContext,
   execution: Execution,
 ): Promise<ExecutedNode> {
-  const { store, emit, device, signal } = context
-  const { node, decision, upstream, gpu } = execution
+  const { store, emit, device } = context
+  const { node, decision, upstream, gpus } = execution
   const startedAt = new Date().toISOString()
   const began = performance.now()
   const values = await openInputs(context, node, decision.preimage.inputs, upstream)
@@ -120,7 +128,8 @@ async function executeIn(
     params: node.params,
     environment: nodeEnvironment(node, process.env),
     device,
-    ...(gpu === undefined ? {} : { gpu }),
+    // Asked to do without, it sees none; what says nothing of devices sees what there is.
+    ...(gpus.length > 0 || node.policy.resources?.gpus === 0 ? { gpus } : {}),
     threads: stageThreads,
     checkpoint: attempt.checkpoint,
     signal,

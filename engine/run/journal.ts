@@ -25,6 +25,8 @@ export interface RunNodeState {
   readonly key?: CacheKey
   readonly reason?: string
   readonly durationMs?: number
+  /** Of a reused node: what executing it took. */
+  readonly savedMs?: number
   readonly outputs?: Readonly<Record<string, NodeOutput>>
   readonly failure?: StageFailureDetails
   readonly log?: string
@@ -93,18 +95,22 @@ export class Journal {
         this.#update(event.node, { state: 'running', key: event.key, reason: event.reason })
         this.#try(() => this.#save())
         return
+      case 'node-retrying':
+        this.#update(event.node, { state: 'waiting', reason: event.failure.message, log: event.log })
+        return
       case 'node-waiting':
       case 'node-progress':
       case 'node-log':
       case 'warning':
         return
       case 'node-finished': {
-        const { outcome, key, durationMs, outputs, reason } = event
+        const { outcome, key, durationMs, savedMs, outputs, reason } = event
         this.#update(event.node, {
           state: outcome,
           key,
           durationMs,
           outputs,
+          ...(savedMs === undefined ? {} : { savedMs }),
           ...(reason === undefined ? {} : { reason }),
         })
         return
@@ -177,17 +183,20 @@ export class Journal {
 
 /** All runs that can be read, latest first. */
 export function readRuns(flowFolder: string): RunState[] {
+  return [...latestRuns(flowFolder)]
+}
+
+/** The same, each read when it is asked for. */
+export function* latestRuns(flowFolder: string): Generator<RunState> {
   const runs = join(flowFolder, 'runs')
-  return runIds(runs)
-    .reverse()
-    .flatMap((runId) => {
-      try {
-        const state = JSON.parse(readFileSync(join(runs, runId, 'run.json'), 'utf8')) as RunState
-        return state.schema === 1 ? [state] : []
-      } catch {
-        return []
-      }
-    })
+  for (const runId of runIds(runs).reverse()) {
+    try {
+      const state = JSON.parse(readFileSync(join(runs, runId, 'run.json'), 'utf8')) as RunState
+      if (state.schema === 1) yield state
+    } catch {
+      // Of a run that was killed as it began, or removed meanwhile.
+    }
+  }
 }
 
 function runIds(runs: string): string[] {

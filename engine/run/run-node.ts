@@ -9,9 +9,10 @@ import { hashFile, hashInputs, inputSources, type NodeOutputs, ownPath } from '.
 import { StageFailure } from '../stage/failure.ts'
 import { ProgressThrottle } from '../stage/progress-throttle.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
+import { attemptWork } from './attempts.ts'
 import { checkInput } from './check-values.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
-import { type PerformedWork, performWork } from './perform-work.ts'
+import type { PerformedWork } from './perform-work.ts'
 import type { NodeResult, RunContext } from './run-workflow.ts'
 
 type Upstream = ReadonlyMap<NodeId, NodeOutputs> | { readonly because: SkipCause }
@@ -51,7 +52,12 @@ async function reuseOrExecute(
   if (same !== undefined) return await shareWork(context, node, decision, same)
   if (decision.decision === 'reuse') {
     const { record, reason } = decision
-    return await finish(context, node, decision, { outcome: 'reused', outputs: record.outputs, reason })
+    return await finish(context, node, decision, {
+      outcome: 'reused',
+      outputs: record.outputs,
+      reason,
+      savedMs: record.durationMs,
+    })
   }
   return await execute(context, node, decision, upstream)
 }
@@ -62,7 +68,7 @@ async function execute(
   decision: Decision,
   upstream: ReadonlyMap<NodeId, NodeOutputs>,
 ): Promise<NodeResult> {
-  const work = performWork(context, { node, decision, upstream })
+  const work = attemptWork(context, { node, decision, upstream })
   context.work.set(decision.key, { node: node.id, result: work })
   const executed = await work
   if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }
@@ -102,6 +108,8 @@ interface Finished {
   readonly outcome: 'executed' | 'reused'
   readonly outputs: NodeOutputs
   readonly durationMs?: number
+  /** What was spared. */
+  readonly savedMs?: number
   readonly reason?: string
   /** Whether later reasons compare with this run. @default true */
   readonly remember?: boolean
@@ -145,6 +153,7 @@ async function finish(
     key: decision.key,
     durationMs: Math.round(finished.durationMs ?? performance.now() - began),
     outputs: shown,
+    ...(finished.savedMs === undefined ? {} : { savedMs: finished.savedMs }),
     ...(finished.reason === undefined ? {} : { reason: finished.reason }),
   })
   return { state: finished.outcome, outputs: finished.outputs }

@@ -10,18 +10,20 @@ import type { NodeOutputs } from '../plan/inputs.ts'
 import type { PreparedRun, RunRequest } from '../plan/prepare.ts'
 import type { Catalog } from '../stage/catalog.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
+import type { Capacity } from './capacity.ts'
 import { pathLengths } from './critical-path.ts'
+import { earlierDurations } from './earlier-durations.ts'
 import { Journal } from './journal.ts'
 import type { PerformedWork } from './perform-work.ts'
 import { newRunId } from './run-id.ts'
 import { runNode } from './run-node.ts'
-import { gpuDevices, Slots } from './slots.ts'
+import { Slots } from './slots.ts'
 
 export interface RunOptions extends RunRequest {
   readonly catalog: Catalog
   /** Absolute path of `.flow`. */
   readonly flowFolder: string
-  readonly jobs: number
+  readonly capacity: Capacity
   /** `auto`, `cpu`, `tensorflow`. */
   readonly device: string
   /** Aborted to cancel: running stages are told to stop, nothing new starts. */
@@ -46,7 +48,8 @@ export type NodeResult =
 export interface RunContext extends RunOptions {
   readonly slots: Slots
   readonly journal: Journal
-  readonly priorities: ReadonlyMap<NodeId, number>
+  /** Made when first asked for: a run that executes nothing needs none. */
+  readonly priorities: () => ReadonlyMap<NodeId, number>
   /** Work under way or done in this run, by key: nodes with equal keys execute once. */
   readonly work: Map<CacheKey, { readonly node: NodeId; readonly result: Promise<PerformedWork> }>
 }
@@ -64,12 +67,16 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     lossTold = true
     options.emit({ type: 'warning', message: `the history of this run has gaps: ${journal.loss}` })
   }
+  let priorities: ReadonlyMap<NodeId, number> | undefined
   const context: RunContext = {
     ...options,
     emit,
     journal,
-    slots: new Slots({ jobs: options.jobs, gpus: gpuDevices(options.device, process.env) }),
-    priorities: pathLengths(workflow),
+    slots: new Slots(options.capacity),
+    priorities: () => {
+      priorities ??= pathLengths(workflow, earlierDurations(options.flowFolder, workflow))
+      return priorities
+    },
     work: new Map(),
   }
   const nodes = [...workflow.nodes.values()]

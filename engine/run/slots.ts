@@ -1,80 +1,129 @@
 /**
- * @file What running nodes compete for. A node holds one slot while its stage runs; a stage that can use a GPU
- * also holds one named device. A light stage holds nothing.
+ * @file What running nodes compete for. A node gets all that it asks for at once, or nothing yet; the one with the
+ * longest way to the end behind it goes first. Invariants: no more is held than there is; a place among the running
+ * ones is never kept for a node that waits for anything else; and every node gets its turn, however much it asks for.
  */
-import { readdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import PQueue from 'p-queue'
+import type { Capacity } from './capacity.ts'
+import type { Demand } from './demand.ts'
 
-/**
- * Threads that a stage may keep busy. The same whatever `--jobs` is: sums in another order give other bytes, and
- * the bytes of a result must not depend on what ran beside it.
- */
-export const stageThreads = Math.min(availableParallelism(), 4)
-
-/** Stages that run side by side when `--jobs` is not given: one for every two cores, at most two. */
-export const defaultJobs = availableParallelism() <= 2 ? 1 : 2
-
-export interface SlotOptions {
-  readonly jobs: number
-  /** Names of GPU devices; none: stages that can use a GPU compete for ordinary slots alone. */
-  readonly gpus: readonly string[]
+interface Waiting {
+  readonly priority: number
+  /** When it came, as a count. */
+  readonly arrival: number
+  readonly start: (gpus: readonly string[]) => void
 }
 
-export interface SlotRequest {
-  readonly light: boolean
-  readonly gpu: boolean
-  /** The higher goes first. */
-  readonly priority: number
+/** Nodes that ask for the same are one line: where its first cannot start, none of it can. */
+interface Line {
+  readonly demand: Demand
+  /** By name of the resource, the place among the running ones apart. */
+  readonly units: ReadonlyMap<string, number>
+  /** In the order in which they start, the first at the end. */
+  readonly waiting: Waiting[]
+  /** What its first was once short of: kept from lines behind it until it starts, lest they take it forever. */
+  readonly claimed: Set<string>
 }
 
 export class Slots {
-  readonly #jobs: PQueue
-  readonly #gpuTurns: PQueue | undefined
+  #freeJobs: number
   readonly #freeGpus: string[]
+  readonly #free: Map<string, number>
+  readonly #lines = new Map<string, Line>()
+  #arrivals = 0
+  #turn: NodeJS.Immediate | undefined
 
-  constructor({ jobs, gpus }: SlotOptions) {
-    this.#jobs = new PQueue({ concurrency: jobs })
-    this.#gpuTurns = gpus.length === 0 ? undefined : new PQueue({ concurrency: gpus.length })
+  constructor({ jobs, gpus, memoryBytes, slots }: Capacity) {
+    this.#freeJobs = jobs
     this.#freeGpus = [...gpus]
+    this.#free = unitsOf({ gpus: gpus.length, memoryBytes, slots })
   }
 
-  /** Runs `task` as soon as all that it needs is free. `gpu` is the name of the device that it holds. */
-  async hold<T>(request: SlotRequest, task: (gpu: string | undefined) => Promise<T>): Promise<T> {
-    if (request.light) return await task(undefined)
-    const inJobSlot = (gpu: string | undefined) =>
-      this.#jobs.add(() => task(gpu), { priority: request.priority })
-    if (!request.gpu || this.#gpuTurns === undefined) return await inJobSlot(undefined)
-    // The device comes first: who waits for one must not keep an ordinary slot from the others.
-    return await this.#gpuTurns.add(
-      async () => {
-        const gpu = this.#freeGpus.shift()
-        try {
-          return await inJobSlot(gpu)
-        } finally {
-          if (gpu !== undefined) this.#freeGpus.push(gpu)
+  /** Runs `task` as soon as all that it needs is free; `gpus` are the names of the devices that it holds. */
+  async hold<T>(demand: Demand, priority: number, task: (gpus: readonly string[]) => Promise<T>): Promise<T> {
+    const units = unitsOf(demand)
+    if (demand.jobs === 0 && units.size === 0) return await task([])
+    const gpus = await new Promise<readonly string[]>((start) => {
+      this.#enqueue(demand, units, { priority, arrival: this.#arrivals++, start })
+      this.#startSoon()
+    })
+    try {
+      return await task(gpus)
+    } finally {
+      this.#freeJobs += demand.jobs
+      this.#freeGpus.push(...gpus)
+      for (const [name, count] of units) this.#free.set(name, (this.#free.get(name) ?? 0) + count)
+      this.#startSoon()
+    }
+  }
+
+  /** Nodes that become ready at the same moment are compared before the first of them starts. */
+  #startSoon(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined
+      this.#startWaiting()
+    })
+  }
+
+  #enqueue(demand: Demand, units: ReadonlyMap<string, number>, waiting: Waiting): void {
+    const shape = JSON.stringify([demand.jobs, [...units].sort()])
+    const line = this.#lines.get(shape) ?? { demand, units, waiting: [], claimed: new Set() }
+    this.#lines.set(shape, line)
+    line.waiting.splice(placeOf(line.waiting, waiting), 0, waiting)
+  }
+
+  #startWaiting(): void {
+    for (let started = true; started; ) {
+      started = false
+      const kept = new Map<string, number>()
+      for (const line of this.#linesByPriority()) {
+        const short = [...line.units].filter(
+          ([name, count]) => (this.#free.get(name) ?? 0) - (kept.get(name) ?? 0) < count,
+        )
+        if (short.length === 0 && line.demand.jobs <= this.#freeJobs) {
+          this.#start(line)
+          started = true
+          break
         }
-      },
-      { priority: request.priority },
-    )
+        for (const [name] of short) line.claimed.add(name)
+        for (const name of line.claimed) kept.set(name, (kept.get(name) ?? 0) + (line.units.get(name) ?? 0))
+      }
+    }
+  }
+
+  #linesByPriority(): Line[] {
+    return [...this.#lines.values()]
+      .filter(({ waiting }) => waiting.length > 0)
+      .sort((one, other) => order(one.waiting.at(-1)!, other.waiting.at(-1)!))
+  }
+
+  #start(line: Line): void {
+    const { start } = line.waiting.pop()!
+    line.claimed.clear()
+    this.#freeJobs -= line.demand.jobs
+    for (const [name, count] of line.units) this.#free.set(name, (this.#free.get(name) ?? 0) - count)
+    start(this.#freeGpus.splice(0, line.demand.gpus))
   }
 }
 
-/** GPU devices of this machine that the environment does not hide: "0", "1", ... */
-export function gpuDevices(device: string, environment: NodeJS.ProcessEnv): string[] {
-  if (device === 'cpu') return []
-  const present = nvidiaDevices()
-  const visible = environment.CUDA_VISIBLE_DEVICES
-  if (visible === undefined) return present
-  return present.length === 0 ? [] : visible.split(',').filter((name) => name !== '' && name !== '-1')
+/** Negative where `one` starts before `other`. */
+function order(one: Waiting, other: Waiting): number {
+  return other.priority - one.priority || one.arrival - other.arrival
 }
 
-function nvidiaDevices(): string[] {
-  try {
-    return readdirSync('/dev')
-      .flatMap((name) => /^nvidia(\d+)$/.exec(name)?.[1] ?? [])
-      .sort((one, other) => Number(one) - Number(other))
-  } catch {
-    return []
+function placeOf(waiting: readonly Waiting[], newcomer: Waiting): number {
+  let low = 0
+  let high = waiting.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (order(waiting[middle]!, newcomer) > 0) low = middle + 1
+    else high = middle
   }
+  return low
+}
+
+function unitsOf({ gpus, memoryBytes, slots }: Omit<Demand, 'jobs'>): Map<string, number> {
+  const units = Object.entries(slots).map(([name, count]) => [`slot ${name}`, count] as const)
+  return new Map(
+    [['gpu', gpus] as const, ['memory', memoryBytes] as const, ...units].filter(([, count]) => count > 0),
+  )
 }

@@ -24,8 +24,8 @@ export interface StageExecution extends StageListener {
   readonly device: string
   /** What the stage finds in `process.env`. @default that of this process */
   readonly environment?: Readonly<Record<string, string | undefined>>
-  /** Name of the GPU that the stage holds, if it holds one. */
-  readonly gpu?: string
+  /** Names of the GPU devices that the stage may use. @default those of this process */
+  readonly gpus?: readonly string[]
   readonly threads: number
   /** Absolute path of an existing folder. */
   readonly checkpoint: string
@@ -82,7 +82,7 @@ async function runHeavy(
   task: StageTask,
   listener: StageListener,
 ): Promise<void> {
-  const { stage, signal, gpu, graceMs = 10_000 } = execution
+  const { stage, signal, gpus, graceMs = 10_000 } = execution
   await runInWorker(
     {
       worker: await workerBundle(),
@@ -90,7 +90,8 @@ async function runHeavy(
       task,
       signal,
       graceMs,
-      environment: gpu === undefined ? environment : { ...environment, CUDA_VISIBLE_DEVICES: gpu },
+      environment:
+        gpus === undefined ? environment : { ...environment, CUDA_VISIBLE_DEVICES: gpus.join(',') },
     },
     listener,
   )

@@ -144,6 +144,8 @@ function silentEnd(
       hint: crashed
         ? 'native code in it crashed; its log may say more'
         : 'the system may have run out of memory: lower the batch size or --jobs',
+      // Nothing in the process can end it so: somebody else did, for want of memory most often, which others hold too.
+      retryable: killedBy === 'SIGKILL',
     })
   }
   return new StageFailure({

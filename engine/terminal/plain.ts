@@ -44,12 +44,20 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
         if (!quiet) held.push(`${event.workflow} (${event.file}): ${countText(event.nodes.length, 'node')}`)
         return
       case 'node-started':
-        return printNode(event.node, `running: ${event.reason}`)
+        return printNode(
+          event.node,
+          event.attempt === undefined ? `running: ${event.reason}` : `running: attempt ${event.attempt}`,
+        )
       case 'node-waiting': {
         const since = nowMs() - (printedAtMs.get(event.node) ?? Number.NEGATIVE_INFINITY)
         if (since >= progressEveryMs)
           printNode(event.node, `waiting: ${holderText(nodeOf(view, event.node))}`)
         return
+      }
+      case 'node-retrying': {
+        const { attempt, attempts, delayMs, failure } = event
+        const next = `attempt ${attempt} of ${attempts} in ${durationText(delayMs)}`
+        return printNode(event.node, `failed: ${failure.message} (${failure.code}); ${next}`)
       }
       case 'node-progress': {
         const complete = event.total !== undefined && event.step >= event.total

@@ -17,6 +17,13 @@ export interface NodeView {
   /** The other process that computes what this node waits for. */
   readonly holder?: LeaseHolder
   readonly startedAtMs?: number
+  /** While it waits for another attempt. */
+  readonly retry?: {
+    readonly attempt: number
+    readonly attempts: number
+    readonly atMs: number
+    readonly message: string
+  }
   readonly durationMs?: number
   readonly progress?: Progress
   /** Latest last; at most `sparklineLength`. */
@@ -73,6 +80,17 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
         reason: event.reason,
         startedAtMs: nowMs,
         heardAtMs: nowMs,
+      }))
+    case 'node-retrying':
+      return updateNode(view, event.node, (node) => ({
+        ...withoutOthersProgress(node),
+        state: 'waiting',
+        retry: {
+          attempt: event.attempt,
+          attempts: event.attempts,
+          atMs: nowMs + event.delayMs,
+          message: event.failure.message,
+        },
       }))
     case 'node-waiting':
       return updateNode(view, event.node, (node) => withHolder(node, event.holder, nowMs))
@@ -143,9 +161,9 @@ function updateNode(view: RunView, id: NodeId, update: (node: NodeView) => NodeV
   return { ...view, nodes: view.nodes.map((node) => (node.node === id ? update(node) : node)) }
 }
 
-/** Progress before a node starts is that of fetching its inputs, or of another run. */
+/** Progress before a node starts is that of fetching its inputs, of another run, or of an attempt that failed. */
 function withoutOthersProgress(node: NodeView): NodeView {
-  const { holder: _, progress: __, countedFrom: ___, remainingMs: ____, ...own } = node
+  const { holder: _, retry: __, progress: ___, countedFrom: ____, remainingMs: _____, ...own } = node
   return { ...own, losses: [] }
 }
 

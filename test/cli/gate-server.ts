@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
 export interface HeldStage {
-  /** `go`, or `throw` for a bug in the stage. */
-  answer(word: 'go' | 'throw'): void
+  /** `go`, `busy` for a failure that may pass, `throw` for a bug in the stage, `die` for a process that is killed. */
+  answer(word: 'go' | 'busy' | 'throw' | 'die'): void
 }
 
 export class GateServer {

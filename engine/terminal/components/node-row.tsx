@@ -2,7 +2,7 @@
 import { Box, Text } from 'ink'
 import { holderText } from '../holder-text.ts'
 import { runningText } from '../progress-text.ts'
-import { durationText } from '../quantities.ts'
+import { clockText, durationText } from '../quantities.ts'
 import { outputText } from '../summary.ts'
 import type { NodeState, NodeView } from '../view-model.ts'
 import { ProgressBar, progressBarColumns } from './progress-bar.tsx'
@@ -62,6 +62,10 @@ function stateText(node: NodeView, nowMs: number, columns: number): string {
   switch (node.state) {
     case 'waiting':
       if (node.holder !== undefined) return holderText(node) ?? 'waiting'
+      if (node.retry !== undefined) {
+        const { attempt, attempts, atMs, message } = node.retry
+        return `${message}; attempt ${attempt} of ${attempts} in ${clockText(Math.max(0, atMs - nowMs))}`
+      }
       // Something that it needs is being fetched.
       return node.progress === undefined ? 'waiting' : runningText(node, nowMs, columns)
     case 'running':
