@@ -46,6 +46,9 @@ svg .axis-label{font-size:12px}
 .series-1{--tone:var(--first)}.series-2{--tone:var(--second)}.series-3{--tone:var(--third)}
 .line,.raw{fill:none;stroke:var(--tone);stroke-linejoin:round;stroke-linecap:round}
 .line{stroke-width:2.2}
+.band{fill:var(--tone);opacity:.14}
+.point{fill:var(--tone);stroke:var(--card);stroke-width:2}
+.point-value{fill:var(--ink);font-size:14px;font-weight:600}
 .raw{stroke-width:1;opacity:.32}
 .marker{fill:var(--tone);opacity:0}
 .marker:hover{opacity:1}

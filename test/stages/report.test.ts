@@ -47,6 +47,15 @@ function judgedFile(): string {
   ])
 }
 
+it('draws the curve over rounds where labels differ in a number alone', async () => {
+  const measured = (share: number) => metricsFile({ exact_match: share, questions: 600 })
+  const rounds = { 'round 10': measured(0.98), 'round 2': measured(0.76), 'round 0': measured(0.4) }
+  const page = (await runStage(report, { metrics: rounds })).text('report')
+  expect(page).toContain('aria-label="Exact match over rounds: round 0 40.0%, round 2 76.0%, round 10 98.0%"')
+  const others = { sft: measured(0.4), dpo: measured(0.9), 'round 1': measured(0.5) }
+  expect((await runStage(report, { metrics: others })).text('report')).not.toContain('over rounds')
+})
+
 it('tells among the verdicts how a judge judged, but for the histogram that the chart shows', async () => {
   const values = { krippendorff_alpha: 0.25, 'labels/accuracy': 0.875, 'histogram/3': 12 }
   const metrics = {

@@ -17,7 +17,10 @@ describe.each(files)('workflows/%s', (name) => {
     const { catalog, diagnostics } = await loadCatalog(root, stagePathsIn(source))
     expect(diagnostics).toEqual([])
     const load = (params: Record<string, string>) =>
-      loadWorkflow({ file, source, catalog, params, fileExists: () => true })
+      loadWorkflow({
+        ...{ file, source, catalog, params, fileExists: () => true },
+        readFile: (path) => readFileSync(join(root, path), 'utf8'),
+      })
     // Params without a default are asked for by name, and are the only fault.
     const asked = load({}).diagnostics.filter(({ code }) => code === 'missing-param')
     const names = asked.map(({ message }) => /^param `(\w+)` has no value$/.exec(message)![1]!)

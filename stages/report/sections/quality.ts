@@ -1,6 +1,7 @@
 /** @file Quality before and after: the headline, the bars with intervals, the tables. */
 import { wilsonInterval } from '../../../lm/evaluation/wilson.ts'
 import { type IntervalBar, intervalBars } from '../charts/interval-bars.ts'
+import { type RoundPoint, roundCurve } from '../charts/round-curve.ts'
 import { formatAlike, formatPercent, formatPoints, plural, readableName } from '../format.ts'
 import { html, type Markup, nothing } from '../html.ts'
 import type { MetricsFile } from '../report-data.ts'
@@ -86,10 +87,29 @@ function taskTable(measured: readonly MetricsFile[]): Markup {
   )}</tbody></table></div>`
 }
 
+/** Labels that differ in a number alone, `M1`, `M2`, ..., are rounds of one loop; in their order. */
+function roundsOf(measured: readonly MetricsFile[]): readonly MetricsFile[] {
+  const numbered = measured.flatMap((file) => {
+    const [, prefix, number] = /^(.*?)(\d+)$/.exec(file.label) ?? []
+    return prefix === undefined ? [] : [{ file, prefix, number: Number(number) }]
+  })
+  const rounds = numbered.filter(({ prefix }) => prefix === numbered[0]?.prefix)
+  if (rounds.length < 2) return []
+  return rounds.sort((a, b) => a.number - b.number).map(({ file }) => file)
+}
+
+function pointOf(file: MetricsFile): RoundPoint {
+  const { label, share, interval } = barOf(file, undefined)
+  return { label, share, ...(interval !== undefined && { interval }) }
+}
+
 export function qualitySection(measured: readonly MetricsFile[], before: string | undefined): Markup {
   if (measured.length === 0) return nothing
+  const rounds = roundsOf(measured)
+  const yLabel = 'rounds; the band is the 95% Wilson interval'
   return html`<section id="quality"><h2>Before and after</h2>
 ${headline(measured, before)}
+${rounds.length > 0 && roundCurve('Exact match over rounds', rounds.map(pointOf), yLabel)}
 ${intervalBars(
   'Exact match',
   measured.map((file) => barOf(file, before)),
