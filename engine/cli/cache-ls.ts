@@ -7,7 +7,7 @@ import { Store } from '../store/store.ts'
 import { ageText, countText, sizeText } from '../terminal/quantities.ts'
 import type { CliCommand, OptionValues } from './command.ts'
 import { exitCode } from './exit-code.ts'
-import { parseDurationMs, parseSizeBytes } from './quantity-options.ts'
+import { durationOption, sizeOption } from './quantity-options.ts'
 import { tableText } from './table.ts'
 import { jsonOption } from './workflow-options.ts'
 
@@ -61,8 +61,8 @@ function filterOf(options: OptionValues): (result: Listed) => boolean {
   const stage = options.text('stage')
   const older = options.text('older-than')
   const larger = options.text('larger-than')
-  const unusedSinceMs = older === undefined ? undefined : Date.now() - parseDurationMs(older, '--older-than')
-  const minBytes = larger === undefined ? undefined : parseSizeBytes(larger, '--larger-than')
+  const unusedSinceMs = older === undefined ? undefined : Date.now() - durationOption(older, '--older-than')
+  const minBytes = larger === undefined ? undefined : sizeOption(larger, '--larger-than')
   return (result) =>
     (node === undefined || result.nodes.some((use) => use.node === node)) &&
     (stage === undefined || result.stage === stage) &&

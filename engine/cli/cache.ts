@@ -8,5 +8,8 @@ export const cacheCommands: CommandGroup = {
     ls: async () => (await import('./cache-ls.ts')).cacheLsCommand,
     du: async () => (await import('./cache-du.ts')).cacheDuCommand,
     verify: async () => (await import('./cache-verify.ts')).cacheVerifyCommand,
+    gc: async () => (await import('./cache-gc.ts')).cacheGcCommand,
+    pin: async () => (await import('./cache-pin.ts')).cachePinCommand,
+    unpin: async () => (await import('./cache-pin.ts')).cacheUnpinCommand,
   },
 }

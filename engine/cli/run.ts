@@ -15,6 +15,7 @@ import { openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
 import { limitOptions, readLimits, readSlots } from './run-limits.ts'
+import { holdSizeCap, sizeCap } from './size-cap.ts'
 import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
 
 export const runCommand: CliCommand = {
@@ -45,6 +46,7 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
       reportDiagnostics(limits.faults, { json })
       return exitCode.invalid
     }
+    const maxBytes = sizeCap(process.env)
     const opened = await openWorkflow(invocation, positionals[0])
     if (opened === undefined) return exitCode.invalid
     const slots = readSlots(options, opened.workflow)
@@ -83,6 +85,7 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
             flowFolder,
             signal: interrupt.signal,
             emit: display.onEvent,
+            ...(maxBytes === undefined ? {} : { makeRoom: (emit) => holdSizeCap(store, maxBytes, emit) }),
           },
           ready.prepared,
         )

@@ -1,6 +1,6 @@
 /** @file `flow status`: the latest run of each workflow. */
 import { resolve } from 'node:path'
-import { type RunState, readRuns } from '../run/journal.ts'
+import { isRunning, type RunState, readRuns } from '../run/journal.ts'
 import { durationText, sizeText } from '../terminal/quantities.ts'
 import { countsText } from '../terminal/summary.ts'
 import type { CliCommand } from './command.ts'
@@ -36,18 +36,9 @@ export const statusCommand: CliCommand = {
 type RunStateName = 'ok' | 'failed' | 'interrupted' | 'running' | 'ended early'
 
 function runState(run: RunState): RunStateName {
-  if (run.finishedAt === undefined) return isRunning(run.pid) ? 'running' : 'ended early'
+  if (run.finishedAt === undefined) return isRunning(run) ? 'running' : 'ended early'
   if (run.interrupted === true) return 'interrupted'
   return run.ok === true ? 'ok' : 'failed'
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 function runText(run: RunState): string {

@@ -199,6 +199,17 @@ export function* latestRuns(flowFolder: string): Generator<RunState> {
   }
 }
 
+/** It has not ended, and its process is there. */
+export function isRunning({ finishedAt, pid }: RunState): boolean {
+  if (finishedAt !== undefined) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 function runIds(runs: string): string[] {
   try {
     return readdirSync(runs).sort()

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import type { FlowEvent } from '../events/event.ts'
 import type { CacheKey, RunId } from '../identity.ts'
 import type { RunUse } from '../store/run-use.ts'
-import { type RunState, readRuns } from './journal.ts'
+import { isRunning, type RunState, readRuns } from './journal.ts'
 
 /** Of all runs that are kept, latest first. */
 export function readRunUses(flowFolder: string): RunUse[] {
   return readRuns(flowFolder).map((run) => ({
     runId: run.runId,
     file: run.file,
+    running: isRunning(run),
     usedMs: Date.parse(run.finishedAt ?? run.startedAt),
     // The state of a run that goes on, or was killed, lags behind its events.
     keys: run.finishedAt === undefined ? keysOfEvents(flowFolder, run.runId) : keysOfState(run),

@@ -29,6 +29,8 @@ export interface RunOptions extends RunRequest {
   /** Aborted to cancel: running stages are told to stop, nothing new starts. */
   readonly signal: AbortSignal
   readonly emit: EventListener
+  /** Called when nodes were executed and all nodes have ended, while the run still counts as running. */
+  readonly makeRoom?: ((emit: EventListener) => Promise<void>) | undefined
 }
 
 export interface RunSummary {
@@ -92,6 +94,7 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   for (const node of nodes) results.set(node.id, settle(context, prepared, node, results))
   const counts = { executed: 0, reused: 0, failed: 0, skipped: 0 }
   for (const result of await Promise.all(results.values())) counts[result.state] += 1
+  if (counts.executed > 0) await options.makeRoom?.(emit)
 
   const interrupted = options.signal.aborted
   const ok = counts.failed === 0 && !interrupted

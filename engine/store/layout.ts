@@ -17,6 +17,7 @@
  *     outlines/<hash>.json     digests of the rows or files of users' own values that keys were made of
  *     marks/ab/<id>            contents that passed a validator
  *     pins/<id>.json           results that stay, by the user's names for them
+ *     readers/<owner>          who may be using values now
  *     owners/ locks/ tmp/      who is alive, who holds what, files not yet in place
  */
 import { join } from 'node:path'
@@ -44,6 +45,7 @@ export class Layout {
   readonly outlines: string
   readonly marks: string
   readonly pins: string
+  readonly readers: string
   readonly owners: string
   readonly locks: string
   readonly tmp: string
@@ -66,6 +68,7 @@ export class Layout {
     this.outlines = join(root, 'outlines')
     this.marks = join(root, 'marks')
     this.pins = join(root, 'pins')
+    this.readers = join(root, 'readers')
     this.owners = join(root, 'owners')
     this.locks = join(root, 'locks')
     this.tmp = join(root, 'tmp')
@@ -76,7 +79,7 @@ export class Layout {
     return [
       ...[this.blobs, this.actions, this.logs, this.views, this.attempts, this.leases, this.checkpoints],
       ...[this.failures, this.quarantine, this.ledger, this.lastRuns, this.outlines, this.marks, this.pins],
-      ...[this.owners, this.locks, this.tmp],
+      ...[this.readers, this.owners, this.locks, this.tmp],
     ]
   }
 

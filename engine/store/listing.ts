@@ -47,7 +47,8 @@ export function listResults(
   return listed.sort(comparisons[order])
 }
 
-function nodesOf(uses: readonly RunUse[]): Map<CacheKey, { file: string; node: string }[]> {
+/** Key -> whose result it was, the latest first. */
+export function nodesOf(uses: readonly RunUse[]): Map<CacheKey, { file: string; node: string }[]> {
   const nodes = new Map<CacheKey, { file: string; node: string }[]>()
   for (const { file, keys } of uses) {
     for (const [node, key] of keys) {

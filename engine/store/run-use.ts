@@ -5,6 +5,8 @@ export interface RunUse {
   readonly runId: RunId
   /** Workflow file, relative to the project. */
   readonly file: string
+  /** Its process lives, and it has not ended. */
+  readonly running: boolean
   /** When the run ended, or began where it has no end. Milliseconds since the epoch. */
   readonly usedMs: number
   /** Node -> key, of nodes whose key was known. */

@@ -29,6 +29,7 @@ import { Outlines } from './outlines.ts'
 import { Owner } from './owner.ts'
 import { Pins } from './pins.ts'
 import { Quarantine } from './quarantine.ts'
+import { enter, leave } from './readers.ts'
 import type { ActionRecord } from './record.ts'
 import { readSealed, seal } from './sealed-json.ts'
 import { sweep } from './sweep.ts'
@@ -113,6 +114,7 @@ export class Store {
     const layout = new Layout(resolve(flowFolder))
     for (const folder of layout.folders) mkdirSync(folder, { recursive: true })
     const owner = new Owner(layout)
+    await enter(layout, owner)
     await checkVersion(layout, owner)
     await sweep(layout, owner)
     return new Store(layout, owner, options)
@@ -273,6 +275,7 @@ export class Store {
     // A full disk costs the next run some hashing; it must not fail this one.
     await this.statCache.flush().catch(() => undefined)
     await this.#outlines.trim().catch(() => undefined)
+    leave(this.layout, this.#owner)
     await this.#owner.release()
   }
 

@@ -41,6 +41,11 @@ export function measureUsage(layout: Layout): Usage {
   return { parts, total }
 }
 
+/** Of a file, or everything in a folder. */
+export function measureFolder(path: string): PartUsage {
+  return measure(path, new Set())
+}
+
 function othersOf(layout: Layout, seen: Set<string>): PartUsage {
   const named = new Set<string>(USAGE_PARTS)
   const others = readdirSync(layout.root).filter((name) => !named.has(name))

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { TestProject } from './test-project.ts'
+import { GateServer } from './gate-server.ts'
+import { TestProject, withEvents } from './test-project.ts'
 
 const workflow = `nodes:
   clean: { uses: trim, in: { text: in.txt } }
@@ -117,4 +118,111 @@ test('a wrong word, unit or order is refused with exit code 2', async () => {
   })
   expect((await project.flow('cache', '--help')).code).toBe(0)
   expect((await project.flow('cache', 'ls', '--help')).stdout).toContain('--older-than 30d')
+})
+
+const gated = `nodes:
+  clean: { uses: trim, in: { text: in.txt } }
+  hold:  { uses: gate, in: { text: '\${{ nodes.clean.text }}' }, with: { name: hold } }
+  both:
+    uses: join
+    in: { texts: ['\${{ nodes.hold.text }}', '\${{ nodes.clean.text }}'] }
+    out: { text: both.txt }
+`
+
+interface GcReport {
+  readonly items: readonly { readonly kind: string; readonly name: string; readonly sizeBytes: number }[]
+  readonly sizeBytes: number
+  readonly totalBytes: number
+  readonly waitsFor: readonly { readonly pid: number }[]
+}
+
+test('rule 14: gc --dry-run shows what goes and how much it frees, and touches nothing', async () => {
+  const project = await finishedProject()
+  project.write('in.txt', 'other text')
+  await project.run('w.yaml')
+  const rules = ['--keep-runs', '1', '--older-than', '0s']
+  const announced = await json<GcReport>(project, 'gc', ...rules, '--dry-run')
+  expect(announced.items).toHaveLength(3)
+  expect(await nodesOf(project)).toHaveLength(6)
+  const text = await project.flow('cache', 'gc', ...rules, '--dry-run')
+  expect(text.stdout).toMatch(/\nresult +[0-9a-f]{12} +both +join +now +[\d.]+ kB\n/)
+  expect(text.stdout).toMatch(/\nwould remove 3 items, \d blobs and 1 view: [\d.]+ kB of [\d.]+ kB\n$/)
+  const done = await json<GcReport>(project, 'gc', ...rules)
+  expect(done.items).toEqual(announced.items)
+  expect(done.waitsFor).toEqual([])
+  const { total } = await json<{ total: { sizeBytes: number } }>(project, 'du')
+  expect(done.totalBytes - total.sizeBytes).toBe(done.sizeBytes)
+  expect((await project.flow('cache', 'verify')).code).toBe(0)
+  expect(await project.run('w.yaml')).toMatchObject({ code: 0, executed: [] })
+})
+
+test('rule 14: pins survive, until they are let go', async () => {
+  const project = await finishedProject()
+  const { runs } = JSON.parse((await project.flow('status', '--json')).stdout)
+  project.write('in.txt', 'other text')
+  await project.run('w.yaml')
+  expect(await project.flow('cache', 'pin', 'once', runs[0].runId, '--name', 'first once')).toMatchObject({
+    code: 0,
+    stdout: 'pinned once as first once\n',
+  })
+  expect((await project.flow('cache', 'pin', 'once', '--name', 'first once')).stderr).toContain(
+    'error[pin-exists]',
+  )
+  expect((await project.flow('cache', 'pin', 'onec')).stderr).toMatch(
+    /error\[no-result\][\s\S]*did you mean `once`\?/,
+  )
+  await json(project, 'gc', '--max-size', '0B')
+  expect(await nodesOf(project)).toEqual(['once'])
+  expect(await nodesOf(project, '--pinned')).toEqual(['once'])
+  project.write('in.txt', ' some text ')
+  expect(await project.run('w.yaml')).toMatchObject({
+    code: 0,
+    executed: ['both', 'clean'],
+    reused: ['once'],
+  })
+  expect((await project.flow('cache', 'unpin', 'first')).stderr).toMatch(/error\[unknown-pin\]/)
+  expect((await project.flow('cache', 'unpin', 'first once')).code).toBe(0)
+  await json(project, 'gc', '--max-size', '0B')
+  expect(await nodesOf(project)).toEqual([])
+})
+
+test('rule 14: a collection beside a run takes nothing that the run has looked up', async () => {
+  const gate = await GateServer.listen()
+  const project = new TestProject({ 'w.yaml': gated, 'in.txt': ' some text ' })
+  const first = project.start(['run', '--json', 'w.yaml'], gate.environment)
+  ;(await gate.next('hold')).answer('go')
+  expect((await first.finished).code).toBe(0)
+  project.write('w.yaml', gated.replace('name: hold }', 'name: again }'))
+  const running = project.start(['run', '--json', 'w.yaml'], gate.environment)
+  const held = await gate.next('again')
+  // The run has reused `clean`, and will need it again once the gate is open.
+  const { items, waitsFor } = await json<GcReport>(project, 'gc', '--max-size', '0B')
+  expect(items.map(({ kind }) => kind)).toEqual(['result', 'result'])
+  expect(waitsFor).toEqual([expect.objectContaining({ pid: running.process.pid })])
+  expect(await nodesOf(project)).toEqual(['clean'])
+  held.answer('go')
+  expect(withEvents(await running.finished)).toMatchObject({ code: 0, reused: ['clean'] })
+  expect(project.read('both.txt')).toBe('some text+some text')
+  expect((await project.flow('cache', 'verify')).code).toBe(0)
+})
+
+test('rule 14: the size cap holds by itself, and spares the run that made it necessary', async () => {
+  const project = await finishedProject()
+  project.write('in.txt', 'other text')
+  const run = project.start(['run', '--json', 'w.yaml'], { FLOW_CACHE_MAX_SIZE: '1B' })
+  const { code, events, executed } = withEvents(await run.finished)
+  expect({ code, executed }).toEqual({ code: 0, executed: ['both', 'clean', 'once'] })
+  const warnings = events.filter(({ type }) => type === 'warning').map((event) => JSON.stringify(event))
+  expect(warnings).toEqual([
+    expect.stringMatching(/over FLOW_CACHE_MAX_SIZE \(1 B\): 3 results used least recently removed/),
+    expect.stringMatching(/stays over FLOW_CACHE_MAX_SIZE/),
+  ])
+  expect(events.at(-1)?.type).toBe('run-finished')
+  expect(await nodesOf(project)).toEqual(['both', 'clean', 'once'])
+  expect(await project.run('w.yaml')).toMatchObject({ code: 0, executed: [] })
+  const wrong = await project.start(['run', 'w.yaml'], { FLOW_CACHE_MAX_SIZE: '20' }).finished
+  expect(wrong).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('FLOW_CACHE_MAX_SIZE needs a size'),
+  })
 })
