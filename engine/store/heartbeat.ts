@@ -6,7 +6,7 @@
  * It beats on a thread, since a light stage may keep the engine's event loop busy for longer than anyone would wait.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { Progress } from '../stage/define.ts'
 
 /** An owner whose heart has not beaten for so many of its intervals has lost all that it held. */
@@ -82,9 +82,11 @@ export class Heartbeat {
   }
 
   /** @param identity What the owner's file holds. */
-  start(identity: string, everyMs: number): void {
+  async start(identity: string, everyMs: number): Promise<void> {
     const first: Beat = { beat: 0, progress: {} }
     writeFileSync(this.#files.beat, JSON.stringify(first))
+    // Loaded here, since a run that has nothing to do makes nothing and needs no heartbeat.
+    const { Worker } = await import('node:worker_threads')
     this.#thread = new Worker(thread, {
       eval: true,
       workerData: { files: this.#files, identity, everyMs },

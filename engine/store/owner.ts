@@ -46,7 +46,7 @@ export class Owner {
     const identity: OwnerIdentity = { ...thisProcess(), beatEveryMs: everyMs }
     const text = JSON.stringify(identity)
     await writeFile(this.#layout.owner(this.id), text)
-    this.heartbeat.start(text, everyMs)
+    await this.heartbeat.start(text, everyMs)
   }
 
   /** A fresh name that the sweep can trace back to this owner. */

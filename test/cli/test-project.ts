@@ -79,6 +79,7 @@ export class RunningFlow {
       env: { ...inherited, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    onTestFinished(() => void this.process.kill('SIGKILL'))
     let stdout = ''
     let stderr = ''
     this.process.stdout?.on('data', (data) => {

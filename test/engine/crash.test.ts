@@ -124,4 +124,35 @@ describe('rule 8: kill -9', () => {
     expect(await survivesAs({ bootId: 'another', host: 'another' })).toBe(true)
     expect(await survivesAs({ pidNamespace: 'pid:[1]', pid: 999_999_999 })).toBe(true)
   })
+
+  test('rule 16: what an owner of another machine left is swept when its heart has stopped for long enough', async () => {
+    const project = temporaryFolder()
+    const store = await openStore(project)
+    const attempt = await store.begin(cacheKey(preimageOf(0)))
+    const id = attempt.id.split('-')[0]!
+    const { owners } = store.layout
+    // From here on nobody but the test advances its heartbeat.
+    await store.close()
+    const elsewhere = { host: 'another', bootId: 'another', pidNamespace: null, pid: 1, startTicks: '1' }
+    const beat = (count: number) => writeFile(join(owners, `${id}.beat`), JSON.stringify({ beat: count }))
+    await writeFile(join(owners, `${id}.json`), JSON.stringify({ ...elsewhere, beatEveryMs: 2000 }))
+    await beat(1)
+    /** Opens the store as a command would, so long after the command before. */
+    const survives = async (afterMs: number): Promise<boolean> => {
+      for (const name of (await readdir(owners)).filter((name) => name.includes('.seen-'))) {
+        const note = JSON.parse(await readFile(join(owners, name), 'utf8'))
+        await writeFile(join(owners, name), JSON.stringify({ ...note, atMs: note.atMs - afterMs }))
+      }
+      await (await openStore(project)).close()
+      return existsSync(attempt.folder)
+    }
+    expect(await survives(0)).toBe(true)
+    expect(await survives(29_000)).toBe(true)
+    await beat(2)
+    // The last one to look saw another beat, however long ago.
+    expect(await survives(24 * 3600_000)).toBe(true)
+    expect(await survives(29_000)).toBe(true)
+    expect(await survives(2000)).toBe(false)
+    expect(await readdir(owners)).toEqual([])
+  })
 })
