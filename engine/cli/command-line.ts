@@ -32,7 +32,12 @@ export function parseCommandLine(command: CommandShape, argv: readonly string[])
   // Not strict: faults are collected below, in our own words, instead of thrown one at a time.
   const { tokens } = parseArgs({
     args: joinOptionalValues(argv, specs),
-    options: Object.fromEntries(Object.entries(specs).map(([name, { type }]) => [name, { type }])),
+    options: Object.fromEntries(
+      Object.entries(specs).map(([name, { type, short }]) => [
+        name,
+        { type, ...(short !== undefined && { short }) },
+      ]),
+    ),
     strict: false,
     allowPositionals: true,
     tokens: true,

@@ -5,6 +5,8 @@ export interface OptionSpec {
   readonly description: string
   /** What stands for the value in the help: "NODE". */
   readonly value?: string
+  /** One letter by which it may be given, too: `f` for `-f`. */
+  readonly short?: string
   /** May be given several times. @default false */
   readonly multiple?: boolean
   /** May be given without a value, which reads as ''. @default false */

@@ -40,8 +40,8 @@ function summaryLines(commands: readonly Summarised[]): string {
 }
 
 function optionsText(options: OptionSpecs): string {
-  const rows = Object.entries(options).map(([name, { type, value, description }]) => ({
-    option: `--${name}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`,
+  const rows = Object.entries(options).map(([name, { type, short, value, description }]) => ({
+    option: `${short === undefined ? '' : `-${short}, `}--${name}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`,
     description,
   }))
   const width = Math.max(...rows.map(({ option }) => option.length))

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<CliCommand | CommandGroup>
   plan: async () => (await import('./plan.ts')).planCommand,
   explain: async () => (await import('./explain.ts')).explainCommand,
   diff: async () => (await import('./diff.ts')).diffCommand,
+  logs: async () => (await import('./logs.ts')).logsCommand,
   status: async () => (await import('./status.ts')).statusCommand,
   stages: async () => (await import('./stages.ts')).stagesCommand,
   cache: async () => (await import('./cache.ts')).cacheCommands,

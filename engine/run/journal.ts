@@ -68,7 +68,7 @@ export class Journal {
     this.#state = { schema: 1, ...run, pid: process.pid, startedAt: new Date().toISOString(), nodes: {} }
     this.#try(() => {
       mkdirSync(this.#folder, { recursive: true })
-      this.#events = openSync(join(this.#folder, 'events.jsonl'), 'a')
+      this.#events = openSync(eventsFile(flowFolder, run.runId), 'a')
       this.#save()
       removeOldRuns(runs)
     })
@@ -179,6 +179,11 @@ export class Journal {
     writeFileSync(`${file}.new`, `${JSON.stringify(this.#state, null, 1)}\n`)
     renameSync(`${file}.new`, file)
   }
+}
+
+/** Where a run's events are kept, one JSON object a line. */
+export function eventsFile(flowFolder: string, runId: RunId): string {
+  return join(flowFolder, 'runs', runId, 'events.jsonl')
 }
 
 /** All runs that can be read, latest first. */
