@@ -89,14 +89,15 @@ function nodesNamed(workflow: Workflow, name: string): ReadonlySet<NodeId> {
   return new Set([...workflow.nodes.values()].filter((node) => isNamed(node, name)).map(({ id }) => id))
 }
 
+/** With a stack of its own: a chain may be longer than the call stack is deep. */
 function withDependencies(workflow: Workflow, roots: Iterable<NodeId>): Set<NodeId> {
   const found = new Set<NodeId>()
-  const visit = (id: NodeId) => {
-    if (found.has(id)) return
+  const pending = [...roots]
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    if (found.has(id)) continue
     found.add(id)
-    for (const dependency of workflow.nodes.get(id)?.dependsOn ?? []) visit(dependency)
+    for (const dependency of workflow.nodes.get(id)?.dependsOn ?? []) pending.push(dependency)
   }
-  for (const root of roots) visit(root)
   return found
 }
 

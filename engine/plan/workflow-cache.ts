@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { Json, NodeId } from '../identity.ts'
+import type { NodeId } from '../identity.ts'
 import { cacheFolder, replaceFile } from '../stage/cache-folder.ts'
 import type { Catalog } from '../stage/catalog.ts'
 import { isPath } from '../workflow/remote-name.ts'
@@ -79,9 +79,7 @@ export function rememberWorkflow(
 const engineBuild = basename(import.meta.dirname)
 
 function keyOf({ file, source, catalog, params, set }: WorkflowOrigin): string {
-  const stages = [...catalog.stages.values()].map(({ module, ...stage }) => [stage, module.digest])
-  const artifacts = [...catalog.artifacts.values()].map(({ module: _, ...artifact }) => artifact)
-  const parts = [engineBuild, file, source, stages, artifacts, params, set] as Json
+  const parts = [engineBuild, file, source, catalog.digest, params, set]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 

@@ -1,6 +1,7 @@
 /**
- * @file What happened in a run, kept in `.flow/runs/<runId>/`: `run.json` (its state) and `events.jsonl`
- * (each event with its time). A run whose `run.json` has no `finishedAt` did not get to its end.
+ * @file What happened in a run, kept in `.flow/runs/<runId>/`: `events.jsonl` (each event with its time) and `run.json`,
+ * its state at the end. A run whose `run.json` has no `finishedAt` runs still or did not get to its end; then its events
+ * tell how far it got.
  */
 import {
   appendFileSync,
@@ -14,48 +15,24 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { FlowEvent, NodeCounts, NodeOutput } from '../events/event.ts'
-import type { CacheKey, NodeId, RunId } from '../identity.ts'
-import type { StageFailureDetails } from '../stage/failure.ts'
+import type { FlowEvent } from '../events/event.ts'
+import type { RunId } from '../identity.ts'
 import { isSystemError } from '../stage/machine-failure.ts'
+import { applyEvent, type GrowingRunState, type RunState } from './run-state.ts'
 
-export interface RunNodeState {
-  readonly stage: string
-  readonly state: 'waiting' | 'running' | 'executed' | 'reused' | 'failed' | 'skipped'
-  readonly key?: CacheKey
-  readonly reason?: string
-  readonly durationMs?: number
-  /** Of a reused node: what executing it took. */
-  readonly savedMs?: number
-  readonly outputs?: Readonly<Record<string, NodeOutput>>
-  readonly failure?: StageFailureDetails
-  readonly log?: string
-}
-
-export interface RunState {
-  readonly schema: 1
-  readonly runId: RunId
-  readonly workflow: string
-  readonly file: string
-  readonly pid: number
-  /** ISO 8601, as all times here. */
-  readonly startedAt: string
-  readonly finishedAt?: string
-  readonly ok?: boolean
-  readonly interrupted?: boolean
-  readonly counts?: NodeCounts
-  readonly durationMs?: number
-  readonly nodes: Readonly<Record<string, RunNodeState>>
-}
+export type { RunNodeState, RunState } from './run-state.ts'
 
 /** Runs that are kept; the oldest go first. */
 const keptRuns = 100
+/** What was only reused may be noted this much later. */
+const heldCharacters = 1 << 16
 
 export class Journal {
   readonly #folder: string
   #events: number | undefined
   #loss: string | undefined
-  #state: RunState
+  #held = ''
+  readonly #state: GrowingRunState
   readonly runId: RunId
 
   constructor(
@@ -65,7 +42,13 @@ export class Journal {
     const runs = join(flowFolder, 'runs')
     this.runId = run.runId
     this.#folder = join(runs, run.runId)
-    this.#state = { schema: 1, ...run, pid: process.pid, startedAt: new Date().toISOString(), nodes: {} }
+    this.#state = {
+      schema: 1,
+      ...run,
+      pid: process.pid,
+      startedAt: new Date().toISOString(),
+      nodes: new Map(),
+    }
     this.#try(() => {
       mkdirSync(this.#folder, { recursive: true })
       this.#events = openSync(eventsFile(flowFolder, run.runId), 'a')
@@ -80,76 +63,15 @@ export class Journal {
   }
 
   readonly onEvent = (event: FlowEvent): void => {
-    // Written at once: what a killed run did must be readable afterwards.
-    this.#append(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`)
-    switch (event.type) {
-      case 'run-started':
-        this.#state = {
-          ...this.#state,
-          nodes: Object.fromEntries(
-            event.nodes.map(({ node, stage }) => [node, { stage, state: 'waiting' }]),
-          ),
-        }
-        return
-      case 'node-started':
-        this.#update(event.node, { state: 'running', key: event.key, reason: event.reason })
-        this.#try(() => this.#save())
-        return
-      case 'node-retrying':
-        this.#update(event.node, { state: 'waiting', reason: event.failure.message, log: event.log })
-        return
-      case 'node-waiting':
-      case 'node-progress':
-      case 'node-log':
-      case 'warning':
-        return
-      case 'node-finished': {
-        const { outcome, key, durationMs, savedMs, outputs, reason } = event
-        this.#update(event.node, {
-          state: outcome,
-          key,
-          durationMs,
-          outputs,
-          ...(savedMs === undefined ? {} : { savedMs }),
-          ...(reason === undefined ? {} : { reason }),
-        })
-        return
-      }
-      case 'node-failed': {
-        const { durationMs, log } = event
-        const { stack: _, ...failure } = event.failure
-        this.#update(event.node, {
-          state: 'failed',
-          durationMs,
-          failure,
-          ...(log === undefined ? {} : { log }),
-        })
-        return
-      }
-      case 'node-skipped':
-        this.#update(event.node, { state: 'skipped', reason: event.reason ?? event.because })
-        return
-      case 'run-finished':
-        this.#state = {
-          ...this.#state,
-          finishedAt: new Date().toISOString(),
-          ok: event.ok,
-          interrupted: event.interrupted === true,
-          counts: event.nodes,
-          durationMs: event.durationMs,
-        }
-        this.#try(() => this.#save())
-        this.#close()
-        return
-      default:
-        event satisfies never
-    }
-  }
-
-  #update(node: NodeId, change: Partial<RunNodeState>): void {
-    const known = this.#state.nodes[node]
-    if (known === undefined) throw new Error(`event of a node that the run does not have: ${node}`)
-    this.#state = { ...this.#state, nodes: { ...this.#state.nodes, [node]: { ...known, ...change } } }
+    const time = new Date().toISOString()
+    this.#held += `${JSON.stringify({ time, ...event })}\n`
+    // Written at once: what a killed run did must be readable afterwards. What it found done, it did not do.
+    const isDone = event.type === 'node-finished' && event.outcome === 'reused'
+    if (!isDone || this.#held.length > heldCharacters) this.#flush()
+    applyEvent(this.#state, event, time)
+    if (event.type !== 'run-finished') return
+    this.#try(() => this.#save())
+    this.#close()
   }
 
   /** The history serves people, not the run: where the system refuses to keep it, the run goes on. */
@@ -163,10 +85,12 @@ export class Journal {
   }
 
   /** No line after one that was lost: it might stand behind half of that one. */
-  #append(line: string): void {
+  #flush(): void {
     const events = this.#events
+    const lines = this.#held
+    this.#held = ''
     if (events === undefined || this.#loss !== undefined) return
-    this.#try(() => appendFileSync(events, line))
+    this.#try(() => appendFileSync(events, lines))
   }
 
   #close(): void {
@@ -176,7 +100,7 @@ export class Journal {
 
   #save(): void {
     const file = join(this.#folder, 'run.json')
-    writeFileSync(`${file}.new`, `${JSON.stringify(this.#state, null, 1)}\n`)
+    writeFileSync(`${file}.new`, `${JSON.stringify(asRead(this.#state))}\n`)
     renameSync(`${file}.new`, file)
   }
 }
@@ -197,7 +121,8 @@ export function* latestRuns(flowFolder: string): Generator<RunState> {
   for (const runId of runIds(runs).reverse()) {
     try {
       const state = JSON.parse(readFileSync(join(runs, runId, 'run.json'), 'utf8')) as RunState
-      if (state.schema === 1) yield state
+      if (state.schema !== 1) continue
+      yield state.finishedAt === undefined ? withEvents(state, join(runs, runId, 'events.jsonl')) : state
     } catch {
       // Of a run that was killed as it began, or removed meanwhile.
     }
@@ -213,6 +138,22 @@ export function isRunning({ finishedAt, pid }: RunState): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
+}
+
+/** The state that the events have led to so far. */
+function withEvents(state: RunState, file: string): RunState {
+  const grown: GrowingRunState = { ...state, nodes: new Map(Object.entries(state.nodes)) }
+  const lines = readFileSync(file, 'utf8').split('\n')
+  // The last one is empty, or is being written at this moment.
+  for (const line of lines.slice(0, -1)) {
+    const { time, ...event } = JSON.parse(line) as FlowEvent & { readonly time: string }
+    applyEvent(grown, event, time)
+  }
+  return asRead(grown)
+}
+
+function asRead({ nodes, ...state }: GrowingRunState): RunState {
+  return { ...state, nodes: Object.fromEntries(nodes) }
 }
 
 function runIds(runs: string): string[] {

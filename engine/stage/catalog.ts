@@ -2,6 +2,7 @@
  * @file What is installed, as plain data: planning needs no plugin code, only these manifests (cached by the
  * digest of the code that they were made from).
  */
+import { createHash } from 'node:crypto'
 import type { ArtifactKind, RemoteSource } from '../artifacts/define.ts'
 import type { JsonObject } from '../identity.ts'
 
@@ -63,6 +64,16 @@ export interface ArtifactManifest {
 export interface Catalog {
   readonly stages: ReadonlyMap<string, StageManifest>
   readonly artifacts: ReadonlyMap<string, ArtifactManifest>
+  /** Differs where anything does that a workflow is checked against, or any stage's code. */
+  readonly digest: string
+}
+
+export function catalogDigest({ stages, artifacts }: Omit<Catalog, 'digest'>): string {
+  const parts = [
+    [...stages.values()].map(({ module, ...stage }) => [stage, module.digest]),
+    [...artifacts.values()].map(({ module: _, ...artifact }) => artifact),
+  ]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
 /** Whether a value of type `given` may stand where `wanted` is asked for. */

@@ -71,6 +71,14 @@ export async function compileAll(entries: readonly Entry[]): Promise<CompileResu
   return real.map((entry) => results.get(entry.file)!)
 }
 
+/** What the modules of these entries, which have just been compiled, were made from. */
+export function originsOf(entries: readonly Entry[]): readonly Pick<Remembered, 'stamps' | 'absent'>[] {
+  return entries.map(({ file }) => readRemembered(memoryFile(realPath(file))) ?? neverSame)
+}
+
+/** Of an entry whose memory another process has just taken away. */
+const neverSame = { stamps: [{ path: '', stats: null, hash: '' }], absent: [] }
+
 /** The module's namespace. Runs the plugin's top level on first use. */
 export function importModule(module: CompiledModule): Promise<Readonly<Record<string, unknown>>> {
   return import(/* @vite-ignore */ pathToFileURL(module.bundle).href)

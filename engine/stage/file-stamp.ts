@@ -29,7 +29,7 @@ export function hashBytes(bytes: Uint8Array | string): string {
 }
 
 /** undefined: the file is gone; null: it is there, but was changed just now. */
-function statText(path: string): string | null | undefined {
+export function statText(path: string): string | null | undefined {
   const stats = fs.statSync(path, { bigint: true, throwIfNoEntry: false })
   if (stats === undefined || !stats.isFile()) return undefined
   if (Number(stats.mtimeMs) > Date.now() - clockGranularityMs) return null

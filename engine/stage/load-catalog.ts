@@ -8,8 +8,15 @@ import { genericArtifacts } from '../artifacts/generic.ts'
 import type { Diagnostic } from '../diagnostic.ts'
 import { pathWithin } from '../path-within.ts'
 import { cacheFolder, replaceFile } from './cache-folder.ts'
-import type { ArtifactManifest, Catalog, CompiledModule, StageManifest } from './catalog.ts'
-import { compileAll, importModule } from './compile.ts'
+import {
+  type ArtifactManifest,
+  type Catalog,
+  type CompiledModule,
+  catalogDigest,
+  type StageManifest,
+} from './catalog.ts'
+import { recallCatalog, rememberCatalog } from './catalog-memory.ts'
+import { compileAll, importModule, originsOf } from './compile.ts'
 import { captureConsole } from './console-capture.ts'
 import {
   artifactsOf,
@@ -48,6 +55,8 @@ export async function loadCatalog(
 ): Promise<{ catalog: Catalog; diagnostics: Diagnostic[] }> {
   const found = discoverPlugins(project, paths)
   const files = [...found.artifacts, ...found.stages]
+  const known = recallCatalog(files)
+  if (known !== undefined) return { catalog: withGenericArtifacts(known), diagnostics: [] }
   const diagnostics: Diagnostic[] = []
   const report = (file: PluginFile, fault: Fault) => {
     diagnostics.push({ severity: 'error', ...fault, file: shownPath(project, file.file) })
@@ -67,7 +76,21 @@ export async function loadCatalog(
     else plugins.push({ file, module, declared })
   }
   const artifacts = collectArtifacts(plugins, report, project)
-  return { catalog: { artifacts, stages: collectStages(plugins, artifacts, report) }, diagnostics }
+  const stages = collectStages(plugins, artifacts, report)
+  const catalog = { artifacts, stages, digest: catalogDigest({ artifacts, stages }) }
+  if (diagnostics.length === 0) rememberCatalog(files, catalog, originsOf([...files, workerEntry]))
+  return { catalog, diagnostics }
+}
+
+/** They come first, and are the engine's, whatever was remembered. */
+function withGenericArtifacts({ artifacts, ...catalog }: Catalog): Catalog {
+  return { ...catalog, artifacts: new Map([...genericManifests(), ...artifacts]) }
+}
+
+function genericManifests(): Map<string, ArtifactManifest> {
+  return new Map(
+    genericArtifacts.map(({ name, kind, description }) => [name, { name, kind, description }] as const),
+  )
 }
 
 /** What a plugin prints when it is imported must not get among the output of a command. */
@@ -80,8 +103,7 @@ function collectArtifacts(
   report: Report,
   project: string,
 ): Map<string, ArtifactManifest> {
-  const artifacts = new Map<string, ArtifactManifest>()
-  for (const { name, kind, description } of genericArtifacts) artifacts.set(name, { name, kind, description })
+  const artifacts = genericManifests()
   const declaredIn = new Map<string, PluginFile>()
   for (const { file, module, declared } of plugins) {
     for (const artifact of declared.artifacts) {

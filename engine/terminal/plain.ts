@@ -6,7 +6,7 @@ import { holderText } from './holder-text.ts'
 import { progressText } from './progress-text.ts'
 import { countText, durationText } from './quantities.ts'
 import { failureLines, outputText, summaryLines } from './summary.ts'
-import { emptyRunView, type NodeView, type RunView, reduceRunView } from './view-model.ts'
+import { emptyRunView, nodeOf, type RunView, reduceRunView } from './view-model.ts'
 
 export interface PlainOptions {
   readonly write: (text: string) => void
@@ -26,13 +26,16 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
   /** Lines of reused nodes wait for something else to happen: a run that does nothing says so in one line. */
   let held: string[] = []
   const printedAtMs = new Map<NodeId, number>()
+  /** Characters of the longest name. */
+  let nameWidth = 0
 
   const print = (...lines: readonly string[]) => {
-    for (const line of lines) write(`${line}\n`)
+    if (lines.length > 0) write(`${lines.join('\n')}\n`)
   }
+  const nodeLine = (id: NodeId, text: string) => `${id.padEnd(nameWidth)}  ${text}`
   const printNode = (id: NodeId, text: string) => {
     if (quiet) return
-    print(...held, nodeLine(view, id, text))
+    print(...held, nodeLine(id, text))
     held = []
     printedAtMs.set(id, nowMs())
   }
@@ -41,6 +44,7 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
     view = reduceRunView(view, event, nowMs())
     switch (event.type) {
       case 'run-started':
+        for (const { node } of event.nodes) nameWidth = Math.max(nameWidth, node.length)
         if (!quiet) held.push(`${event.workflow} (${event.file}): ${countText(event.nodes.length, 'node')}`)
         return
       case 'node-started':
@@ -70,7 +74,7 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
         return printNode(event.node, event.level === 'warning' ? `warning: ${event.message}` : event.message)
       case 'node-finished': {
         if (event.outcome === 'reused') {
-          held.push(nodeLine(view, event.node, `reused: ${event.reason ?? 'up to date'}`))
+          held.push(nodeLine(event.node, `reused: ${event.reason ?? 'up to date'}`))
           return
         }
         const outputs = Object.entries(event.outputs).map(([port, output]) => outputText(port, output))
@@ -122,15 +126,4 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
   heartbeat.unref()
 
   return { onEvent, close: async () => clearInterval(heartbeat) }
-}
-
-function nodeOf(view: RunView, id: NodeId): NodeView {
-  const node = view.nodes.find((candidate) => candidate.node === id)
-  if (node === undefined) throw new Error(`event of a node that the run does not have: ${id}`)
-  return node
-}
-
-function nodeLine(view: RunView, id: NodeId, text: string): string {
-  const width = Math.max(...view.nodes.map((node) => node.node.length))
-  return `${id.padEnd(width)}  ${text}`
 }

@@ -49,6 +49,8 @@ export interface RunView {
   readonly startedAtMs: number
   /** In topological order. */
   readonly nodes: readonly NodeView[]
+  /** Where a node stands in `nodes`. */
+  readonly places: ReadonlyMap<NodeId, number>
   readonly warnings: readonly string[]
   readonly finished?: {
     readonly ok: boolean
@@ -60,7 +62,14 @@ export interface RunView {
 
 export const sparklineLength = 24
 
-export const emptyRunView: RunView = { workflow: '', file: '', startedAtMs: 0, nodes: [], warnings: [] }
+export const emptyRunView: RunView = {
+  workflow: '',
+  file: '',
+  startedAtMs: 0,
+  nodes: [],
+  places: new Map(),
+  warnings: [],
+}
 
 export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): RunView {
   switch (event.type) {
@@ -71,6 +80,7 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
         file: event.file,
         startedAtMs: nowMs,
         nodes: event.nodes.map((node) => ({ ...node, state: 'waiting', losses: [], outputs: {} })),
+        places: new Map(event.nodes.map(({ node }, place) => [node, place])),
         warnings: view.warnings,
       }
     case 'node-started':
@@ -151,6 +161,12 @@ export function skipReason(because: SkipCause): string {
   return because === 'not-selected' ? 'not selected' : `${because} failed`
 }
 
+export function nodeOf(view: RunView, id: NodeId): NodeView {
+  const node = view.nodes[view.places.get(id) ?? -1]
+  if (node === undefined) throw new Error(`event of a node that the run does not have: ${id}`)
+  return node
+}
+
 /** Nodes whose outputs no other node reads: what the run was for. */
 export function lastNodes(view: RunView): readonly NodeView[] {
   const read = new Set(view.nodes.flatMap((node) => node.dependsOn))
@@ -158,7 +174,12 @@ export function lastNodes(view: RunView): readonly NodeView[] {
 }
 
 function updateNode(view: RunView, id: NodeId, update: (node: NodeView) => NodeView): RunView {
-  return { ...view, nodes: view.nodes.map((node) => (node.node === id ? update(node) : node)) }
+  const place = view.places.get(id)
+  const node = place === undefined ? undefined : view.nodes[place]
+  if (place === undefined || node === undefined) return view
+  const nodes = view.nodes.slice()
+  nodes[place] = update(node)
+  return { ...view, nodes }
 }
 
 /** Progress before a node starts is that of fetching its inputs, of another run, or of an attempt that failed. */

@@ -146,7 +146,7 @@ test('the plain log thins out progress, shows the last step and mentions a node 
   vi.useFakeTimers({ now: 0 })
   try {
     const lines: string[] = []
-    const display = plainDisplay({ write: (text) => lines.push(text.trimEnd()) })
+    const display = plainDisplay({ write: (text) => lines.push(...text.trimEnd().split('\n')) })
     const at = (ms: number, event: FlowEvent) => {
       vi.setSystemTime(ms)
       display.onEvent(event)
@@ -173,7 +173,7 @@ test('the plain log thins out progress, shows the last step and mentions a node 
 
 test('--quiet prints failures and the end, nothing else', () => {
   const lines: string[] = []
-  const display = plainDisplay({ write: (text) => lines.push(text.trimEnd()), quiet: true })
+  const display = plainDisplay({ write: (text) => lines.push(...text.trimEnd().split('\n')), quiet: true })
   const end: FlowEvent = {
     type: 'run-finished',
     ok: false,

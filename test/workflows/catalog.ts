@@ -163,4 +163,5 @@ const artifacts: readonly ArtifactManifest[] = [
 export const catalog: Catalog = {
   stages: new Map(stages.map((manifest) => [manifest.name, manifest])),
   artifacts: new Map(artifacts.map((manifest) => [manifest.name, manifest])),
+  digest: '',
 }
