@@ -26,6 +26,11 @@ export const runCommand: CliCommand = {
     ...valueOptions,
     ...selectionOptions,
     ...limitOptions,
+    isolate: {
+      type: 'boolean',
+      description:
+        'Every node gets a process of its own, which loads its model anew. Never changes a result.',
+    },
     ...jsonOption,
     quiet: { type: 'boolean', description: 'Only failures and the last line.' },
   },
@@ -81,6 +86,7 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
             ...ready.request,
             capacity,
             device,
+            isolate: options.has('isolate'),
             catalog,
             flowFolder,
             signal: interrupt.signal,

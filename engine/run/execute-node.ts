@@ -15,6 +15,7 @@ import { nodeEnvironment } from '../plan/node-environment.ts'
 import { executeStage } from '../stage/execute.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { isSystemError } from '../stage/machine-failure.ts'
+import type { LentWorker } from '../stage/worker-pool.ts'
 import type { Attempt, CommitDetails, Store } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { stageThreads } from './capacity.ts'
@@ -81,9 +82,13 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
     emit({ type: 'warning', message: `the log of ${node.id} ends here, since it cannot be written: ${why}` }),
   )
   const limit = new TimeLimit(node.policy.timeoutMs ?? 0, signal)
+  const worker = context.workers.lend()
   try {
-    return await executeIn(attempt, log, limit.signal, context, execution)
+    const executed = await executeIn(attempt, log, limit.signal, worker, context, execution)
+    await worker.giveBack(!('notKept' in executed))
+    return executed
   } catch (error) {
+    await worker.giveBack(false)
     if (signal.aborted) {
       await store.discard(attempt)
       return { interrupted: true }
@@ -113,6 +118,7 @@ async function executeIn(
   attempt: Attempt,
   log: NodeLog,
   signal: AbortSignal,
+  worker: LentWorker,
   context: RunContext,
   execution: Execution,
 ): Promise<ExecutedNode> {
@@ -132,6 +138,8 @@ async function executeIn(
     ...(gpus.length > 0 || node.policy.resources?.gpus === 0 ? { gpus } : {}),
     threads: stageThreads,
     checkpoint: attempt.checkpoint,
+    contents: decision.preimage.inputs,
+    worker,
     signal,
     onProgress: (progress) => {
       store.report(attempt, progress)

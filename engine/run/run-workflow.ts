@@ -9,6 +9,7 @@ import type { CacheKey, NodeId, RunId } from '../identity.ts'
 import type { NodeOutputs } from '../plan/inputs.ts'
 import type { PreparedRun, RunRequest } from '../plan/prepare.ts'
 import type { Catalog } from '../stage/catalog.ts'
+import { WorkerPool } from '../stage/worker-pool.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import type { Capacity } from './capacity.ts'
 import { pathLengths } from './critical-path.ts'
@@ -24,6 +25,8 @@ export interface RunOptions extends RunRequest {
   /** Absolute path of `.flow`. */
   readonly flowFolder: string
   readonly capacity: Capacity
+  /** Every node gets a process of its own. @default false */
+  readonly isolate?: boolean
   /** `auto`, `cpu`, `tensorflow`. */
   readonly device: string
   /** Aborted to cancel: running stages are told to stop, nothing new starts. */
@@ -49,6 +52,7 @@ export type NodeResult =
 /** What the nodes of one run share. */
 export interface RunContext extends RunOptions {
   readonly slots: Slots
+  readonly workers: WorkerPool
   readonly journal: Journal
   /** Made when first asked for: a run that executes nothing needs none. */
   readonly priorities: () => ReadonlyMap<NodeId, number>
@@ -75,6 +79,7 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     emit,
     journal,
     slots: new Slots(options.capacity),
+    workers: new WorkerPool({ jobs: options.capacity.jobs, isolate: options.isolate ?? false }),
     priorities: () => {
       priorities ??= pathLengths(workflow, earlierDurations(options.flowFolder, workflow))
       return priorities
@@ -91,7 +96,15 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   })
 
   const results = new Map<NodeId, Promise<NodeResult>>()
-  for (const node of nodes) results.set(node.id, settle(context, prepared, node, results))
+  /** Not over yet, and of stages that use what processes keep. */
+  const keeping = new Set(nodes.filter(({ stage }) => stage.keeps.length > 0))
+  const settleAndTidy = async (node: WorkflowNode) => {
+    const result = await settle(context, prepared, node, results)
+    keeping.delete(node)
+    if (keeping.size === 0) await context.workers.endIdle()
+    return result
+  }
+  for (const node of nodes) results.set(node.id, settleAndTidy(node))
   const counts = { executed: 0, reused: 0, failed: 0, skipped: 0 }
   for (const result of await Promise.all(results.values())) counts[result.state] += 1
   if (counts.executed > 0) await options.makeRoom?.(emit)

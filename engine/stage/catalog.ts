@@ -47,6 +47,8 @@ export interface StageManifest {
   readonly secrets: readonly string[]
   readonly light: boolean
   readonly gpu: boolean
+  /** Input ports of which it leaves what it loaded to the next node of its process. */
+  readonly keeps: readonly string[]
   readonly environment: readonly string[]
   readonly module: CompiledModule
 }

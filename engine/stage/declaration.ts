@@ -84,6 +84,14 @@ export function readStage(definition: unknown, folder: string): DeclaredStage | 
   const cosmetic = paramsIn(definition.cosmetic, 'cosmetic', params, faults)
   const secrets = paramsIn(definition.secrets, 'secrets', params, faults)
   const environment = namesIn(definition.environment, 'environment', faults)
+  const keeps = namesIn(definition.keeps, 'keeps', faults)
+  for (const port of keeps) {
+    if (inputs[port]?.many === false) continue
+    faults.push({
+      code: 'invalid-stage',
+      message: `keeps names '${port}', which is no input that takes one value`,
+    })
+  }
   if (faults.length > 0) return faults
   return {
     name,
@@ -95,6 +103,7 @@ export function readStage(definition: unknown, folder: string): DeclaredStage | 
     secrets,
     light: definition.light === true,
     gpu: definition.gpu === true,
+    keeps,
     environment,
   }
 }

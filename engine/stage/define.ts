@@ -62,6 +62,24 @@ export interface StageContext<I, O, P> {
   warn(message: string): void
   /** `say` is called once the stage has ended, well or badly, and what it returns is logged. */
   atEnd(say: () => string | undefined): void
+  /**
+   * What `load` makes of the input at `port`, which the stage declares that it `keeps`: what an earlier node left in
+   * this process, made of the same content, or what is loaded now and left for the next one.
+   * @param what tells several values of one input apart: `float32 weights`
+   * @param release gives up what has no more use
+   */
+  keep<Value>(
+    port: string & keyof I,
+    what: string,
+    load: () => Value,
+    release: (value: Value) => void,
+  ): Kept<Value>
+}
+
+export interface Kept<Value> {
+  readonly value: Value
+  /** Whether other nodes read it, too, so that nobody may alter it; else it is the stage's own. */
+  readonly isShared: boolean
 }
 
 type ParamName<P extends TObject> = string & keyof Static<P>
@@ -89,6 +107,12 @@ export interface StageDefinition<
   readonly light?: boolean
   /** Names of environment variables that the outputs depend on. */
   readonly environment?: readonly string[]
+  /**
+   * Input ports that take one value, and of which the stage leaves what it loaded (`keep` of the context) to the next
+   * node that reads the same. Nodes of such stages may run one after another in one process; the others have a process
+   * each. A stage that leaves more behind (a timer, a process, another working folder or environment) ends it.
+   */
+  readonly keeps?: readonly (string & keyof I)[]
   /** Where it can use a GPU, it takes one slot while it runs. */
   readonly gpu?: boolean
   run(context: StageContext<I, O, Static<P>>): Promise<void>

@@ -8,7 +8,7 @@ import { StageFailure } from './failure.ts'
 import { runStage, type StageListener } from './run-stage.ts'
 import { errorWithoutSecrets, secretValues, withoutSecrets } from './secrets.ts'
 import { workerEntry } from './worker-entry.ts'
-import { runInWorker } from './worker-process.ts'
+import { type LentWorker, WorkerPool } from './worker-pool.ts'
 import type { StageTask } from './worker-protocol.ts'
 
 export { killWorkers } from './worker-process.ts'
@@ -29,6 +29,10 @@ export interface StageExecution extends StageListener {
   readonly threads: number
   /** Absolute path of an existing folder. */
   readonly checkpoint: string
+  /** Port -> hash of the input's content, at least of those that the stage `keeps`. @default it keeps nothing */
+  readonly contents?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  /** Where a stage runs that is not light. @default a process of its own */
+  readonly worker?: LentWorker
   readonly signal: AbortSignal
   /**
    * From cancel to SIGKILL.
@@ -83,7 +87,8 @@ async function runHeavy(
   listener: StageListener,
 ): Promise<void> {
   const { stage, signal, gpus, graceMs = 10_000 } = execution
-  await runInWorker(
+  const worker = execution.worker ?? new WorkerPool({ jobs: 1, isolate: true }).lend()
+  await worker.run(
     {
       worker: await workerBundle(),
       bundle: stage.module.bundle,
@@ -108,11 +113,17 @@ function workerBundle(): Promise<string> {
   return compiledWorker
 }
 
-function taskOf({ stage, inputs, outputs, params, device, threads, checkpoint }: StageExecution): StageTask {
+function taskOf(execution: StageExecution): StageTask {
+  const { stage, inputs, outputs, params, device, threads, checkpoint } = execution
   const given: Record<string, string | Readonly<Record<string, string>>> = {}
   for (const [port, { many }] of Object.entries(stage.inputs)) {
     const value = inputs[port] ?? (many ? {} : undefined)
     if (value !== undefined) given[port] = value
   }
-  return { inputs: given, outputs, params, device, threads, checkpoint }
+  const contents: Record<string, string> = {}
+  for (const port of stage.keeps) {
+    const hash = execution.contents?.[port]
+    if (typeof hash === 'string') contents[port] = hash
+  }
+  return { inputs: given, outputs, params, device, threads, checkpoint, contents }
 }

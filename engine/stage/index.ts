@@ -5,6 +5,7 @@ export {
   type ContextOf,
   defineStage,
   type InputPort,
+  type Kept,
   type OutputPort,
   type Progress,
   type StageContext,

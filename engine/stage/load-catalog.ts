@@ -42,7 +42,7 @@ interface Plugin {
 }
 
 /** Raised when manifests gain or change fields. */
-const manifestVersion = 3
+const manifestVersion = 4
 
 /**
  * @param project Absolute path of the project's root.

@@ -1,6 +1,7 @@
 /** @file Runs a compiled stage in this very process. */
 import { pathToFileURL } from 'node:url'
 import type { Progress, StageContext } from './define.ts'
+import type { KeptValues } from './kept.ts'
 import type { LogLevel, StageTask } from './worker-protocol.ts'
 
 export interface StageListener {
@@ -10,24 +11,34 @@ export interface StageListener {
 
 type AnyContext = StageContext<Record<string, unknown>, Record<string, unknown>, unknown>
 
-/** @param bundle Absolute path of the stage's compiled module. */
+/**
+ * @param bundle Absolute path of the stage's compiled module.
+ * @param kept what earlier stages of this process have left for this one
+ */
 export async function runStage(
   bundle: string,
   task: StageTask,
   signal: AbortSignal,
   listener: StageListener,
+  kept?: KeptValues,
 ): Promise<void> {
   const exports = (await import(/* @vite-ignore */ pathToFileURL(bundle).href)) as {
     default: { run(context: AnyContext): Promise<void> }
   }
   const closing: (() => string | undefined)[] = []
+  const { contents, ...given } = task
   const context = {
-    ...task,
+    ...given,
     signal,
     progress: (progress) => listener.onProgress(progress),
     log: (message) => listener.onLog('info', message),
     warn: (message) => listener.onLog('warning', message),
     atEnd: (say) => closing.push(say),
+    keep: (port, what, load, release) => {
+      const content = contents[port]
+      if (content === undefined || kept === undefined) return { value: load(), isShared: false }
+      return { value: kept.take(content, what, load, release), isShared: true }
+    },
   } as AnyContext
   try {
     await exports.default.run(context)
@@ -36,5 +47,6 @@ export async function runStage(
       const message = say()
       if (message !== undefined) listener.onLog('info', message)
     }
+    kept?.endNode()
   }
 }

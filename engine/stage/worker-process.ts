@@ -1,86 +1,191 @@
 /** @file A worker process seen from the engine: started, listened to, cancelled, and gone before anyone goes on. */
 import { type ChildProcess, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { StageFailure } from './failure.ts'
 import type { StageListener } from './run-stage.ts'
 import { withMemoryTuning } from './worker-memory.ts'
-import { type FromWorker, type StageTask, type ToWorker, uncarry } from './worker-protocol.ts'
+import { type FromWorker, type StageTask, type Staying, type ToWorker, uncarry } from './worker-protocol.ts'
 
-export interface WorkerOptions {
-  /** Absolute path of the worker's own compiled module. */
-  readonly worker: string
+/** One stage to run in a worker. */
+export interface WorkerTask {
   /** Absolute path of the stage's compiled module. */
   readonly bundle: string
   readonly task: StageTask
   readonly signal: AbortSignal
   /** From SIGTERM to SIGKILL. */
   readonly graceMs: number
-  readonly environment: NodeJS.ProcessEnv
+}
+
+/** A process that served before was gone when it was asked again: no stage has run. */
+export class WorkerGone extends Error {
+  override readonly name = 'WorkerGone'
 }
 
 /** Pipes that a process which left the group keeps open are not waited for longer than this. */
 const pipeWaitMs = 1000
 
-const running = new Set<ChildProcess>()
+const alive = new Set<ChildProcess>()
 process.on('exit', killWorkers)
 
-/** Ends all running workers at once, without grace. They are also ended when this process exits. */
+/** Ends all workers at once, without grace. They are also ended when this process exits. */
 export function killWorkers(): void {
-  for (const child of running) killGroup(child, 'SIGKILL')
+  for (const child of alive) killGroup(child, 'SIGKILL')
 }
 
-/**
- * Runs a stage in a process of its own. Settles only after the process and its group are gone.
- * @throws StageFailure of the stage, or `worker-killed` and `worker-exited` where it ended without a word; any other
- * error of the stage with its own stack.
- */
-export async function runInWorker(options: WorkerOptions, listener: StageListener): Promise<void> {
-  const { task, bundle, signal, graceMs } = options
-  const child = fork(options.worker, [], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: withMemoryTuning(options.environment),
-    execArgv: ['--enable-source-maps'],
-  })
-  running.add(child)
-  let outcome: Outcome | undefined
-  let heapExhausted = false
-  forwardLines(child.stdout!, (line) => listener.onLog('info', line))
-  forwardLines(child.stderr!, (line) => {
-    if (line.includes('heap out of memory')) heapExhausted = true
-    listener.onLog('info', line)
-  })
-  const deadline = new Deadline(() => killGroup(child, 'SIGKILL'), graceMs)
-  child.on('message', (message: FromWorker) => {
-    if (message.type === 'progress') listener.onProgress(message.progress)
-    else if (message.type === 'log') listener.onLog(message.level, message.message)
-    else {
-      outcome = message
+export class WorkerProcess {
+  readonly #child: ChildProcess
+  readonly #ended: Promise<Ending>
+  #current: Course | undefined
+  #hasServed = false
+  #heapExhausted = false
+
+  /** @param worker Absolute path of the worker's own compiled module. */
+  constructor(worker: string, environment: NodeJS.ProcessEnv) {
+    const child = fork(worker, [], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: withMemoryTuning(environment),
+      execArgv: ['--enable-source-maps'],
+    })
+    this.#child = child
+    alive.add(child)
+    this.#ended = endOf(child).finally(() => alive.delete(child))
+    // Whoever runs a stage hears of it.
+    this.#ended.catch(() => {})
+    this.#forwardLines('stdout', child.stdout!)
+    this.#forwardLines('stderr', child.stderr!)
+    child.on('message', (message: FromWorker) => this.#current?.onMessage(message))
+  }
+
+  /** Whether it has ended, or been told to by somebody else. */
+  get isGone(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null || !this.#child.connected
+  }
+
+  /**
+   * Runs a stage. Settles once the process and its group are gone, or, with `stay`, once it may serve another stage
+   * and everything that it said has been read.
+   * @returns what the process keeps where it stayed; only then may it be used again
+   * @throws StageFailure of the stage, or `worker-killed` and `worker-exited` where it ended without a word; any other
+   * error of the stage with its own stack; WorkerGone
+   */
+  async run(
+    { bundle, task, signal, graceMs }: WorkerTask,
+    listener: StageListener,
+    { stay }: { readonly stay: boolean },
+  ): Promise<Staying | undefined> {
+    const deadline = new Deadline(() => killGroup(this.#child, 'SIGKILL'), graceMs)
+    const course = new Course(listener, deadline)
+    this.#current = course
+    const cancel = () => {
+      send(this.#child, { type: 'cancel' })
+      killGroup(this.#child, 'SIGTERM')
       deadline.start()
     }
-  })
-  const cancel = () => {
-    send(child, { type: 'cancel' })
-    killGroup(child, 'SIGTERM')
-    deadline.start()
+    try {
+      const stayMark = stay ? { stayMark: course.mark } : {}
+      send(this.#child, { type: 'run', bundle, task, graceMs, ...stayMark })
+      if (signal.aborted) cancel()
+      else signal.addEventListener('abort', cancel, { once: true })
+      const ending = await Promise.race([this.#ended, course.stayed])
+      if ('content' in ending) {
+        if (!signal.aborted) return ending
+        await this.end()
+        return undefined
+      }
+      const { outcome } = course
+      if (outcome?.type === 'failed') throw uncarry(outcome.error)
+      if (outcome !== undefined) return undefined
+      if (!course.isStarted && stay && this.#hasServed) throw new WorkerGone()
+      throw silentEnd(ending, this.#heapExhausted)
+    } finally {
+      this.#hasServed = true
+      this.#current = undefined
+      signal.removeEventListener('abort', cancel)
+      deadline.stop()
+    }
   }
-  try {
-    const ended = endOf(child)
-    send(child, { type: 'run', bundle, task, graceMs })
-    if (signal.aborted) cancel()
-    else signal.addEventListener('abort', cancel, { once: true })
-    const { code, killedBy } = await ended
-    if (outcome?.type === 'failed') throw uncarry(outcome.error)
-    if (outcome === undefined) throw silentEnd(code, killedBy, heapExhausted)
-  } finally {
-    signal.removeEventListener('abort', cancel)
-    deadline.stop()
-    running.delete(child)
+
+  /** Of a process that runs no stage. Resolves when it and its group are gone. */
+  async end(): Promise<void> {
+    killGroup(this.#child, 'SIGKILL')
+    await this.#ended
+  }
+
+  /** What comes while no stage runs belongs to none, and is not shown. */
+  #forwardLines(name: 'stdout' | 'stderr', stream: Readable): void {
+    const onLine = (line: string) => {
+      if (name === 'stderr' && line.includes('heap out of memory')) this.#heapExhausted = true
+      this.#current?.onLine(name, line)
+    }
+    createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', onLine)
   }
 }
 
 type Outcome = FromWorker & { type: 'finished' | 'failed' }
+
+/** What one stage in a worker says, and how far it has come. */
+class Course {
+  /** The last that a worker which stays prints for this stage. */
+  readonly mark = `end of stage ${randomUUID()}`
+  /** Resolves when the worker stays and all of its output for this stage has been read. */
+  readonly stayed: Promise<Staying>
+  outcome: Outcome | undefined
+  isStarted = false
+  readonly #listener: StageListener
+  readonly #deadline: Deadline
+  readonly #marked = new Set<string>()
+  #stay: (staying: Staying) => void = () => {}
+
+  constructor(listener: StageListener, deadline: Deadline) {
+    this.#listener = listener
+    this.#deadline = deadline
+    this.stayed = new Promise((resolve) => {
+      this.#stay = resolve
+    })
+  }
+
+  onMessage(message: FromWorker): void {
+    switch (message.type) {
+      case 'started':
+        this.isStarted = true
+        break
+      case 'progress':
+        this.#listener.onProgress(message.progress)
+        break
+      case 'log':
+        this.#listener.onLog(message.level, message.message)
+        break
+      case 'finished':
+      case 'failed':
+        this.outcome = message
+        this.#deadline.start()
+        this.#settle()
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  onLine(stream: string, line: string): void {
+    if (!line.endsWith(this.mark)) {
+      this.#listener.onLog('info', line)
+      return
+    }
+    // What stands before it is a last line without an end.
+    const rest = line.slice(0, -this.mark.length)
+    if (rest !== '') this.#listener.onLog('info', rest)
+    this.#marked.add(stream)
+    this.#settle()
+  }
+
+  #settle(): void {
+    const staying = this.outcome?.type === 'finished' ? this.outcome.staying : undefined
+    if (staying !== undefined && this.#marked.size === 2) this.#stay(staying)
+  }
+}
 
 class Deadline {
   readonly #act: () => void
@@ -101,8 +206,13 @@ class Deadline {
   }
 }
 
+interface Ending {
+  readonly code: number | null
+  readonly killedBy: NodeJS.Signals | null
+}
+
 /** Resolves once the process has exited, its group is gone and everything that it said has been read. */
-function endOf(child: ChildProcess): Promise<{ code: number | null; killedBy: NodeJS.Signals | null }> {
+function endOf(child: ChildProcess): Promise<Ending> {
   return new Promise((resolve, reject) => {
     let pipeTimer: NodeJS.Timeout | undefined
     child.once('error', (error) => {
@@ -123,11 +233,7 @@ function endOf(child: ChildProcess): Promise<{ code: number | null; killedBy: No
   })
 }
 
-function silentEnd(
-  code: number | null,
-  killedBy: NodeJS.Signals | null,
-  heapExhausted: boolean,
-): StageFailure {
+function silentEnd({ code, killedBy }: Ending, heapExhausted: boolean): StageFailure {
   if (heapExhausted) {
     return new StageFailure({
       code: 'worker-killed',
@@ -168,8 +274,4 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
-}
-
-function forwardLines(stream: Readable, onLine: (line: string) => void): void {
-  createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', onLine)
 }

@@ -12,6 +12,16 @@ export interface StageTask {
   readonly device: string
   readonly threads: number
   readonly checkpoint: string
+  /** Content hashes of the inputs of which the stage keeps what it loads, by port. */
+  readonly contents: Readonly<Record<string, string>>
+}
+
+/** What a worker that stays for another node says of itself. */
+export interface Staying {
+  /** Hash of the input that it keeps something of. */
+  readonly content: string
+  /** What it holds of the machine's memory. */
+  readonly residentBytes: number
 }
 
 export type LogLevel = 'info' | 'warning'
@@ -24,13 +34,20 @@ export type ToWorker =
       readonly task: StageTask
       /** How long the stage may go on after a cancel or the engine's death. */
       readonly graceMs: number
+      /**
+       * The process stays for another node, if it may, and ends its output for this one with the mark: a line that
+       * nothing else says. Without it the process ends with the stage.
+       */
+      readonly stayMark?: string
     }
   | { readonly type: 'cancel' }
 
 export type FromWorker =
+  /** It has got the task. */
+  | { readonly type: 'started' }
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string }
-  | { readonly type: 'finished' }
+  | { readonly type: 'finished'; readonly staying?: Staying }
   | { readonly type: 'failed'; readonly error: CarriedError }
 
 /** An error on its way between processes. */

@@ -1,21 +1,47 @@
 /**
- * @file The process in which one stage runs, once. It leads a process group of its own, so that whatever the stage
- * starts ends with it, and it does not outlive the engine.
+ * @file The process in which stages run: one, or one after another while they leave nothing behind but what they keep
+ * for each other. It leads a process group of its own, so that whatever a stage starts ends with it, and it does not
+ * outlive the engine.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { Worker } from 'node:worker_threads'
-import { sizeText } from '../terminal/quantities.ts'
-import { peakMemoryBytes } from './peak-memory.ts'
+import { KeptValues } from './kept.ts'
+import { CleanState } from './leftovers.ts'
+import { NodePeak } from './peak-memory.ts'
 import { ProgressThrottle } from './progress-throttle.ts'
 import { runStage } from './run-stage.ts'
 import { forgetMemoryTuning } from './worker-memory.ts'
-import { carry, type FromWorker, type LogLevel, type ToWorker } from './worker-protocol.ts'
+import { carry, type FromWorker, type LogLevel, type Staying, type ToWorker } from './worker-protocol.ts'
+
+/** One node's stage. What it does later, by a timer that it left, is known to be its by `running`. */
+class StageRun {
+  readonly cancelled = new AbortController()
+  readonly progress = new ProgressThrottle((progress) => this.say({ type: 'progress', progress }))
+  readonly graceMs: number
+  isOver = false
+
+  constructor(graceMs: number) {
+    this.graceMs = graceMs
+  }
+
+  log(level: LogLevel, message: string): void {
+    this.say({ type: 'log', level, message })
+  }
+
+  say(message: FromWorker): void {
+    if (!this.isOver) send(message)
+  }
+}
 
 const engine = process.ppid
-const cancelled = new AbortController()
-const progress = new ProgressThrottle((progress) => send({ type: 'progress', progress }))
 forgetMemoryTuning(process.env)
-let graceMs = 0
-let ended = false
+const running = new AsyncLocalStorage<StageRun>()
+const kept = new KeptValues()
+let current: StageRun | undefined
+let stagesRun = 0
+/** A stage that was over has done something all the same. */
+let isHaunted = false
+let isEnding = false
 
 function send(message: FromWorker, sent?: () => void): void {
   if (process.connected) process.send!(message, undefined, {}, () => sent?.())
@@ -24,9 +50,9 @@ function send(message: FromWorker, sent?: () => void): void {
 
 /** The last message, and the end of the process: a stage may have left timers or threads behind. */
 function end(message: FromWorker): void {
-  if (ended) return
-  ended = true
-  progress.flush()
+  if (isEnding) return
+  isEnding = true
+  current?.progress.flush()
   send(message, () => {
     if (process.connected) process.exit(message.type === 'finished' ? 0 : 1)
     else endGroup()
@@ -39,11 +65,12 @@ function endGroup(): void {
 }
 
 function cancel(): void {
-  cancelled.abort()
+  if (current === undefined) process.exit(0)
+  current.cancelled.abort()
 }
 
 /** A stage that computes without yielding does not see the engine go: a thread looks for it. */
-function watchEngine(): void {
+function watchEngine(graceMs: number): void {
   const watch = `
     const { workerData: { engine, graceMs } } = require('node:worker_threads')
     const timer = setInterval(() => {
@@ -60,33 +87,78 @@ process.on('message', (message: ToWorker) => {
 })
 process.on('SIGTERM', cancel)
 process.on('disconnect', () => {
+  const graceMs = current?.graceMs
+  if (graceMs === undefined) endGroup()
+  else setTimeout(endGroup, graceMs)
   cancel()
-  setTimeout(endGroup, graceMs)
 })
-process.on('uncaughtException', (error) => end({ type: 'failed', error: carry(error) }))
-process.on('unhandledRejection', (reason) => end({ type: 'failed', error: carry(reason) }))
+process.on('uncaughtException', fail)
+process.on('unhandledRejection', fail)
 
-async function run(message: ToWorker & { type: 'run' }): Promise<void> {
-  graceMs = message.graceMs
-  watchEngine()
-  try {
-    await runStage(message.bundle, message.task, cancelled.signal, {
-      onProgress: (latest) => progress.push(latest),
-      onLog: log,
-    })
-    log('info', peak())
-    end({ type: 'finished' })
-  } catch (error) {
-    log('info', peak())
-    end({ type: 'failed', error: carry(error) })
+function fail(error: unknown): void {
+  if (running.getStore()?.isOver) isHaunted = true
+  else end({ type: 'failed', error: carry(error) })
+}
+
+/** What a stage prints once it is over belongs to no node. */
+function silenceStagesThatAreOver(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    const write = stream.write
+    stream.write = ((...written: Parameters<typeof write>) => {
+      if (running.getStore()?.isOver) {
+        isHaunted = true
+        return true
+      }
+      return write.apply(stream, written)
+    }) as typeof write
   }
 }
 
-function log(level: LogLevel, message: string): void {
-  send({ type: 'log', level, message })
+silenceStagesThatAreOver()
+let clean: CleanState | undefined
+
+async function run(message: ToWorker & { type: 'run' }): Promise<void> {
+  const stage = new StageRun(message.graceMs)
+  current = stage
+  send({ type: 'started' })
+  stagesRun++
+  if (stagesRun === 1) watchEngine(message.graceMs)
+  clean ??= new CleanState()
+  const peak = new NodePeak(stagesRun === 1)
+  const listener = {
+    onProgress: stage.progress.push.bind(stage.progress),
+    onLog: stage.log.bind(stage),
+  }
+  try {
+    await running.run(stage, () =>
+      runStage(message.bundle, message.task, stage.cancelled.signal, listener, kept),
+    )
+  } catch (error) {
+    stage.log('info', peak.describe())
+    return end({ type: 'failed', error: carry(error) })
+  }
+  stage.log('info', peak.describe())
+  if (message.stayMark === undefined) return end({ type: 'finished' })
+  stage.progress.flush()
+  // What it still does is not to fail it, just as if its process had ended here.
+  stage.isOver = true
+  const staying = stage.cancelled.signal.aborted ? undefined : await stayingOf(clean)
+  if (staying === undefined) return end({ type: 'finished' })
+  current = undefined
+  for (const stream of [process.stdout, process.stderr]) stream.write(`${message.stayMark}\n`)
+  send({ type: 'finished', staying })
 }
 
-/** The stage ran alone in this process. */
-function peak(): string {
-  return `peak memory ${sizeText(peakMemoryBytes())}`
+/** What this process is to the next node; undefined where it may be none. */
+async function stayingOf(clean: CleanState): Promise<Staying | undefined> {
+  const { content } = kept
+  if (content === undefined) return undefined
+  const leftover = (await clean.leftover()) ?? (isHaunted ? 'something that goes on' : undefined)
+  if (leftover === undefined) return { content, residentBytes: process.memoryUsage.rss() }
+  send({
+    type: 'log',
+    level: 'info',
+    message: `the stage leaves ${leftover} behind: its process ends with it`,
+  })
+  return undefined
 }

@@ -116,18 +116,36 @@ export function mergedTensor(adapter: LoadedAdapter, name: string, { data, shape
   }) as TensorData
 }
 
+/** A model with an adapter merged into it. */
+export interface MergedModel extends DecoderParameters {
+  /** Gives up the merged weights; the model's own stay. */
+  dispose(): void
+}
+
 /**
- * The model with the merged weight in place of each adapted one: the same function, one product a projection. The
- * replaced weights are disposed: the model is the merged one from here on.
+ * The model with the merged weight in place of each adapted one: the same function, one product a projection.
+ * @param consume whether the model's own weights are given up as they are replaced, which takes less memory: the
+ * model is the merged one from here on
  */
-export function mergeAdapter(model: Model, adapter: LoadedAdapter): DecoderParameters {
+export function mergeAdapter(
+  model: Model,
+  adapter: LoadedAdapter,
+  { consume }: { readonly consume: boolean },
+): MergedModel {
+  const merged: TensorMap = {}
   for (const module of adapter.modules) {
     const name = `${module.module}.weight`
     const weight = model.weights[name]!
-    model.weights[name] = mergeModule(adapter, module, weight)
+    merged[name] = mergeModule(adapter, module, weight)
+    if (!consume) continue
+    model.weights[name] = merged[name]
     weight.dispose()
   }
-  return { config: model.config, weights: model.weights }
+  return {
+    config: model.config,
+    weights: { ...model.weights, ...merged },
+    dispose: () => tf.dispose(merged),
+  }
 }
 
 function mergeModule({ matrices }: LoadedAdapter, { module, scaling }: LoraModule, weight: Tensor): Tensor {

@@ -1,4 +1,4 @@
-/** @file What this process has compiled, for whoever wants to know where the waiting came from. */
+/** @file What was compiled since the device was started, for whoever wants to know where the waiting came from. */
 
 export interface Compilation {
   /** Of the function, as `jit` was told. */
@@ -34,6 +34,12 @@ export function recordCompilation(
   })
   for (const each of shapes) known.add(each)
   shapesSeen.set(name, known)
+}
+
+/** What is compiled from here on is somebody else's. */
+export function forgetCompilations(): void {
+  done.length = 0
+  shapesSeen.clear()
 }
 
 /** In order; those of kernels that ran by themselves are not among them. */

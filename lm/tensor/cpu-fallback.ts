@@ -9,6 +9,11 @@ import { tf } from './tf.ts'
 
 const told = new Set<string>()
 
+/** Whoever computes from here on is told again. */
+export function forgetFallbacks(): void {
+  told.clear()
+}
+
 /** @param why said once a kernel, on standard error */
 export function computeOnCpu(
   kernel: string,

@@ -5,6 +5,8 @@
  * nothing falls back silently.
  */
 import { LmFailure } from '../failure.ts'
+import { forgetCompilations } from './compilations.ts'
+import { forgetFallbacks } from './cpu-fallback.ts'
 import type { Availability } from './devices/availability.ts'
 import { loadCuda, probeCuda } from './devices/cuda.ts'
 import { loadTensorFlow } from './devices/tensorflow.ts'
@@ -31,13 +33,15 @@ export const probes: Readonly<Record<DeviceName, () => Promise<Availability>>> =
 }
 
 /**
- * Makes a device the current one of this process.
+ * Makes a device the current one of this process, for whoever starts it: what was told of others before is told anew.
  * @param requested `auto` or the name of a device
  * @param threads how many the CPU may use
  * @throws LmFailure `unknown-device`, `device-unusable`
  */
 export async function startDevice(requested: string, threads: number): Promise<Device> {
   setThreads(threads)
+  forgetCompilations()
+  forgetFallbacks()
   if (requested === 'auto') return startBest()
   const name = deviceNames.find((each) => each === requested)
   if (name === undefined) {

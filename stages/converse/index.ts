@@ -29,6 +29,7 @@ export default defineStage({
   cosmetic: endpointCosmetics,
   secrets: endpointSecrets,
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { converse } = await import('./run.ts')
     await converse(context)

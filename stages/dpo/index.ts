@@ -87,6 +87,7 @@ export default defineStage({
     }),
   }),
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { optimisePreferences } = await import('./run.ts')
     await optimisePreferences(context)

@@ -43,6 +43,7 @@ export default defineStage({
   cosmetic: endpointCosmetics,
   secrets: endpointSecrets,
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { evaluate } = await import('./run.ts')
     await evaluate(context)

@@ -26,6 +26,7 @@ export default defineStage({
   cosmetic: endpointCosmetics,
   secrets: endpointSecrets,
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { sample } = await import('./run.ts')
     await sample(context)

@@ -56,6 +56,7 @@ export default defineStage({
     vespo_lambda_neg: gate(2, '... and at negative ones'),
   }),
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { optimise } = await import('./run.ts')
     await optimise(context)

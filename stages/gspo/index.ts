@@ -38,6 +38,7 @@ export default defineStage({
     }),
   }),
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { optimise } = await import('./run.ts')
     await optimise(context)

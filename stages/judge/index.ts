@@ -44,6 +44,7 @@ export default defineStage({
   cosmetic: endpointCosmetics,
   secrets: endpointSecrets,
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { judge } = await import('./run.ts')
     await judge(context)

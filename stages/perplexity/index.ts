@@ -35,6 +35,7 @@ export default defineStage({
     batch_size: Type.Integer({ minimum: 1, default: 8, description: 'Windows read together' }),
   }),
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { measurePerplexity } = await import('./run.ts')
     await measurePerplexity(context)

@@ -1,10 +1,10 @@
 import { type ContextOf, StageFailure } from 'flow/stage'
 import { likelihoodOf, perplexityMetrics, slidingWindows } from '../../lm/evaluation/perplexity.ts'
 import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
-import { loadModel } from '../../lm/model/model.ts'
 import { SequenceScorer } from '../../lm/training/score-sequences.ts'
 import { openDevice } from '../device/open-device.ts'
 import { writeMetrics } from '../metrics/write-metrics.ts'
+import { openModel } from '../model/open-model.ts'
 import type stage from './index.ts'
 import { readTexts } from './texts.ts'
 
@@ -14,9 +14,8 @@ export async function measurePerplexity({
   params,
   ...context
 }: ContextOf<typeof stage>): Promise<void> {
-  await openDevice(context)
-  const model = loadModel(inputs.model)
-  if (model.remark !== undefined) context.log(model.remark)
+  const device = await openDevice(context)
+  const { model, isShared } = openModel(inputs.model, device, context)
   const { maxPositions } = model.config
   const window = params.window === 0 ? maxPositions : params.window
   const stride = params.stride === 0 ? Math.max(1, Math.floor(window / 2)) : params.stride
@@ -35,10 +34,11 @@ export async function measurePerplexity({
       hint: 'a text must have at least two tokens, a conversation an answer',
     })
   }
-  const parameters =
+  const merged =
     inputs.adapter === undefined
-      ? { config: model.config, weights: model.weights }
-      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config))
+      ? undefined
+      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config), { consume: !isShared })
+  const parameters = merged ?? { config: model.config, weights: model.weights }
   const scorer = new SequenceScorer(parameters, params.batch_size, 1)
   try {
     const logps = await scorer.score(windows, {
@@ -51,6 +51,7 @@ export async function measurePerplexity({
     context.log(`perplexity ${likelihood.perplexity.toPrecision(5)} over ${likelihood.tokens} tokens`)
   } finally {
     scorer.dispose()
+    merged?.dispose()
   }
 }
 

@@ -3,11 +3,11 @@ import { continuationLogps, sharesOf } from '../../lm/generate/continuations.ts'
 import { type Generated, Generator } from '../../lm/generate/generate.ts'
 import { loadAdapter, mergeAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
-import { loadModel } from '../../lm/model/model.ts'
 import { encodePrompt } from '../../lm/text/conversation.ts'
 import { promptMessages } from '../../lm/text/messages.ts'
 import type { Tokenizer } from '../../lm/text/tokenizer.ts'
 import { openDevice } from '../device/open-device.ts'
+import { openModel } from '../model/open-model.ts'
 import type { ChoiceRequest, DecodePrecisionParam, Writer, WriterContext, Written } from './writer.ts'
 
 type LocallyWritten = Written & Generated
@@ -30,14 +30,20 @@ export async function openWriter(
   },
   context: WriterContext,
 ): Promise<LocalWriter> {
-  await openDevice(context)
-  const model = loadModel(inputs.model)
-  if (model.remark !== undefined) context.log(model.remark)
-  const parameters: DecoderParameters =
+  const device = await openDevice(context)
+  const { model, isShared } = openModel(inputs.model, device, context)
+  const merged =
     inputs.adapter === undefined
-      ? { config: model.config, weights: model.weights }
-      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config))
-  return writerOf(parameters, model.tokenizer, inputs.precision)
+      ? undefined
+      : mergeAdapter(model, loadAdapter(inputs.adapter, model.config), { consume: !isShared })
+  const parameters: DecoderParameters = merged ?? { config: model.config, weights: model.weights }
+  const writer = writerOf(parameters, model.tokenizer, inputs.precision)
+  context.atEnd?.(() => {
+    writer.dispose()
+    merged?.dispose()
+    return undefined
+  })
+  return writer
 }
 
 /**

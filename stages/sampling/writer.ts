@@ -2,7 +2,7 @@
 import type { Progress } from 'flow/stage'
 import type { GenerationHooks } from '../../lm/generate/generate.ts'
 import type { Prompt } from '../../lm/text/messages.ts'
-import type { DeviceContext } from '../device/open-device.ts'
+import type { ModelContext } from '../model/open-model.ts'
 
 /** The parameters of `samplingParams`, as a stage receives them. */
 export interface SamplingParams {
@@ -42,7 +42,7 @@ export interface WriteOptions {
   readonly alternatives?: number
 }
 
-export type WriterContext = DeviceContext
+export type WriterContext = ModelContext
 
 /** An answer's text up to a place where one of several choices follows, each given by all its spellings. */
 export interface ChoiceRequest {

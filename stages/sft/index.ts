@@ -60,6 +60,7 @@ export default defineStage({
     ),
   }),
   gpu: true,
+  keeps: ['model'],
   async run(context) {
     const { fineTune } = await import('./run.ts')
     await fineTune(context)

@@ -4,7 +4,7 @@ import { type StageContext, StageFailure } from 'flow/stage'
 import type { Sequence } from '../../lm/batches/sequence.ts'
 import { type LoadedAdapter, loadAdapter } from '../../lm/model/adapter.ts'
 import type { DecoderParameters } from '../../lm/model/decoder.ts'
-import { loadModel, type Model } from '../../lm/model/model.ts'
+import type { Model } from '../../lm/model/model.ts'
 import { tf } from '../../lm/tensor/tf.ts'
 import { jsonLines } from '../../lm/text/json-lines.ts'
 import { truncateCompletion } from '../../lm/text/truncate.ts'
@@ -18,6 +18,7 @@ import {
 } from '../../lm/training/train-adapter.ts'
 import type { TrainerSettings, TrainingTask } from '../../lm/training/trainer.ts'
 import { openDevice } from '../device/open-device.ts'
+import { openModel } from '../model/open-model.ts'
 import { type LoraParams, loraSettings } from './lora.ts'
 import { explainPrecision, type PrecisionParams } from './precision.ts'
 
@@ -68,8 +69,7 @@ export async function loadPolicy(
       'gradient_checkpointing: the device tensorflow keeps what it computed; nothing is computed anew',
     )
   }
-  const model = loadModel(inputs.model, params.base_precision)
-  if (model.remark !== undefined) context.log(model.remark)
+  const { model } = openModel(inputs.model, device, context, params.base_precision)
   const given = inputs.adapter === undefined ? undefined : loadAdapter(inputs.adapter, model.config)
   return { model, adapter: startingAdapter(model, given, loraSettings(params.lora), params.seed) }
 }

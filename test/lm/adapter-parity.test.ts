@@ -60,7 +60,7 @@ describe.each(Object.entries(reference.adapters))('%s', (name, { model, logits: 
     const folder = referencePath(`models/${model}`)
     const base = loadModel(folder)
     const adapter = loadAdapter(referencePath(`adapters/${name}`), base.config)
-    const merged = mergeAdapter(base, adapter)
+    const merged = mergeAdapter(base, adapter, { consume: true })
     expect(largestDifference(keptLogits(merged).flat(), expected.flat())).toBeLessThan(2e-5)
     const checkpoint = openCheckpoint(folder)
     for (const [tensorName, weight] of Object.entries(merged.weights)) {

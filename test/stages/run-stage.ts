@@ -87,6 +87,7 @@ export async function runStage(
     log: (message: string) => logs.push(message),
     warn: (message: string) => warnings.push(message),
     atEnd: (say: () => string | undefined) => closing.push(say),
+    keep: (_port: string, _what: string, load: () => unknown) => ({ value: load(), isShared: false }),
   })
   for (const message of closing.map((say) => say())) if (message !== undefined) logs.push(message)
   const text = (port: string) => readFileSync(outputs[port]!, 'utf8')

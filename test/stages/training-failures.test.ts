@@ -147,6 +147,7 @@ describe('settings', () => {
       log() {},
       warn() {},
       atEnd() {},
+      keep: (_port, _what, load) => ({ value: load(), isShared: false }),
     })
     expect(await failureOf(run)).toMatchObject({
       code: 'unknown-device',

@@ -40,6 +40,7 @@ export function stage(
     secrets: [],
     light: false,
     gpu: false,
+    keeps: [],
     environment: [],
     module: { entry: `/flow/stages/${name}/index.ts`, bundle: '', digest: name, sources: {}, packages: [] },
   }
