@@ -118,12 +118,21 @@ export class RunningFlow {
 
   /** The process and all that it started, at once, without a word. */
   killTree(): void {
-    for (const pid of [...descendants(this.process.pid ?? 0), this.process.pid ?? 0]) {
-      try {
-        process.kill(pid, 'SIGKILL')
-      } catch {
-        // It has ended by itself.
-      }
+    kill([...descendants(this.process.pid ?? 0), this.process.pid ?? 0])
+  }
+
+  /** All that the process started, at once, without a word. */
+  killWorkers(): void {
+    kill(descendants(this.process.pid ?? 0))
+  }
+}
+
+function kill(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
     }
   }
 }
