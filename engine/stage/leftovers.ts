@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
+/** Of the event loop. */
+const closingTurns = 20
+
 /** The process as a stage is to find it. Taken before the first one runs. */
 export class CleanState {
   readonly #folder = process.cwd()
@@ -11,8 +14,11 @@ export class CleanState {
 
   /** What is not as it was, in a few words; undefined where nothing is. */
   async leftover(): Promise<string | undefined> {
-    // What is being closed is closed a turn or two later.
-    for (let turn = 0; turn < 3; turn++) await nextTurn()
+    // What is being closed is closed some turns later.
+    for (let turn = 0; turn < closingTurns; turn++) {
+      await nextTurn()
+      if (more(resources(), this.#resources) === undefined) break
+    }
     if (currentFolder() !== this.#folder) return 'another working folder'
     if (environment() !== this.#environment) return 'another environment'
     const listener = more(listeners(), this.#listeners)

@@ -153,7 +153,8 @@ async function run(message: ToWorker & { type: 'run' }): Promise<void> {
 async function stayingOf(clean: CleanState): Promise<Staying | undefined> {
   const { content } = kept
   if (content === undefined) return undefined
-  const leftover = (await clean.leftover()) ?? (isHaunted ? 'something that goes on' : undefined)
+  const found = await clean.leftover()
+  const leftover = isHaunted ? 'something that goes on' : found
   if (leftover === undefined) return { content, residentBytes: process.memoryUsage.rss() }
   send({
     type: 'log',

@@ -102,7 +102,7 @@ describe('it gets a process of its own', () => {
 
   const others: Readonly<Record<string, () => Promise<Told>>> = {
     'that reads something else': () => runNode('second', { content: 'hash of another base' }),
-    'with a GPU of its own': () => runNode('second', { gpu: '7' }),
+    'with a GPU of its own': () => runNode('second', { gpus: ['7'] }),
     'in another environment': async () => {
       process.env.FLOW_TEST_VALUE = 'other'
       try {
