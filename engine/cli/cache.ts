@@ -11,5 +11,7 @@ export const cacheCommands: CommandGroup = {
     gc: async () => (await import('./cache-gc.ts')).cacheGcCommand,
     pin: async () => (await import('./cache-pin.ts')).cachePinCommand,
     unpin: async () => (await import('./cache-pin.ts')).cacheUnpinCommand,
+    export: async () => (await import('./cache-archive.ts')).cacheExportCommand,
+    import: async () => (await import('./cache-archive.ts')).cacheImportCommand,
   },
 }

@@ -14,7 +14,8 @@ export function seal(value: object): string {
 
 export type Sealed =
   | { readonly state: 'whole'; readonly value: unknown }
-  | { readonly state: 'absent' | 'damaged' }
+  | { readonly state: 'absent' }
+  | { readonly state: 'damaged' }
 
 /** Synchronous: these files are small and many, and a promise each costs more than the read. */
 export function readSealed(path: string): Sealed {
@@ -27,6 +28,10 @@ export function readSealed(path: string): Sealed {
     if (code === 'EISDIR') return { state: 'damaged' }
     throw error
   }
+  return parseSealed(text)
+}
+
+export function parseSealed(text: string): Exclude<Sealed, { readonly state: 'absent' }> {
   const [, digest, value] = SEAL.exec(text) ?? []
   if (value === undefined || sha256(value) !== digest) return { state: 'damaged' }
   return { state: 'whole', value: JSON.parse(value) }

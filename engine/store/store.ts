@@ -51,6 +51,9 @@ export interface StoreParts {
   readonly layout: Layout
   readonly owner: Owner
   readonly quarantine: Quarantine
+  readonly blobs: Blobs
+  readonly actions: Actions
+  readonly lookups: Lookups
 }
 
 export class Store {
@@ -80,7 +83,6 @@ export class Store {
     this.#owner = owner
     this.statCache = new StatCache(layout.statCache, options)
     const quarantine = new Quarantine(layout, owner)
-    this.parts = { layout, owner, quarantine }
     this.pins = new Pins(layout, owner)
     this.#blobs = new Blobs(layout, this.statCache, owner, quarantine)
     this.#trees = new Trees(this.#blobs)
@@ -88,6 +90,7 @@ export class Store {
     const actions = new Actions(layout, owner, quarantine)
     this.#actions = actions
     this.#lookups = new Lookups(actions, this.#trees)
+    this.parts = { layout, owner, quarantine, blobs: this.#blobs, actions, lookups: this.#lookups }
     this.#leases = new Leases(layout, owner)
     this.#attempts = new Attempts(layout, owner, this.#leases, new Checkpoints(layout, owner))
     this.#commits = new Commits(

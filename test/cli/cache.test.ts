@@ -226,3 +226,27 @@ test('rule 14: the size cap holds by itself, and spares the run that made it nec
     stderr: expect.stringContaining('FLOW_CACHE_MAX_SIZE needs a size'),
   })
 })
+
+test('a whole run, exported and imported elsewhere, has nothing to do there', async () => {
+  const project = await finishedProject()
+  const { runs } = JSON.parse((await project.flow('status', '--json')).stdout)
+  const wrote = await project.flow('cache', 'export', 'run.tar', '--run', runs[0].runId)
+  expect(wrote).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^wrote 3 results with 4 blobs to run\.tar/),
+  })
+  expect((await project.flow('cache', 'export', 'run.tar', '--node', 'once')).stderr).toContain(
+    'error[file-exists]',
+  )
+  expect((await project.flow('cache', 'export', 'one.tar', '--node', 'once')).stdout).toMatch(
+    /^wrote 1 result with 1 blob /,
+  )
+  const elsewhere = new TestProject({ 'w.yaml': workflow, 'in.txt': ' some text ' })
+  const archive = join(project.folder, 'run.tar')
+  expect((await elsewhere.flow('cache', 'import', archive)).stdout).toBe('imported 3 results\n')
+  expect((await elsewhere.flow('cache', 'import', archive)).stdout).toBe(
+    'imported 0 results; 3 were there already\n',
+  )
+  expect(await elsewhere.run('w.yaml')).toMatchObject({ code: 0, executed: [] })
+  expect(elsewhere.read('both.txt')).toBe('SOME TEXT+some text')
+})
