@@ -14,7 +14,7 @@ import { hashFile, inputSources, type NodeOutputs, outputOf, ownPath } from '../
 import { nodeEnvironment } from '../plan/node-environment.ts'
 import { executeStage } from '../stage/execute.ts'
 import { StageFailure } from '../stage/failure.ts'
-import { isSystemError } from '../stage/machine-failure.ts'
+import { forgiveSystemError } from '../stage/machine-failure.ts'
 import type { LentWorker } from '../stage/worker-pool.ts'
 import type { Attempt, CommitDetails, Store } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
@@ -105,8 +105,8 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
       const kept = await store.abandon(attempt, failure)
       return { failure, durationMs, log: relative(project, kept.log) }
     } catch (unkept) {
-      // The cause must not be lost with what it left: most likely both have one, a full disk.
-      if (!isSystemError(unkept)) throw unkept
+      // The first failure must not hide behind the second: most likely both have one cause, a full disk.
+      forgiveSystemError(unkept)
       return { failure, durationMs, log: relative(project, attempt.log) }
     }
   } finally {

@@ -54,6 +54,11 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException & 
   return error instanceof Error && 'code' in error && 'syscall' in error
 }
 
+/** For work that nothing depends on. */
+export function forgiveSystemError(error: unknown): void {
+  if (!isSystemError(error)) throw error
+}
+
 /** `undefined` where the error is none of the machine's. */
 export function machineFailure(error: unknown): StageFailureDetails | undefined {
   if (!isSystemError(error) || !Object.hasOwn(refusals, error.code)) return undefined

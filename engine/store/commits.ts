@@ -10,6 +10,7 @@ import type { FileHash } from '../fingerprint/stat-cache.ts'
 import type { ValueKind } from '../fingerprint/value.ts'
 import type { CacheKey } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
+import { forgiveSystemError } from '../stage/machine-failure.ts'
 import type { Actions } from './actions.ts'
 import type { Attempt, Attempts } from './attempts.ts'
 import { type Blobs, syncFolders, type UnsyncedFolders } from './blobs.ts'
@@ -86,7 +87,8 @@ export class Commits {
     let committed: CommittedRecord | undefined
     while (committed === undefined)
       committed = await withLock(this.#owner, lock, () => this.#record(attempt, details, outputs, lock))
-    await this.#attempts.finish(attempt)
+    // The result is there: what cannot be cleared away now is left to the next sweep.
+    await this.#attempts.finish(attempt).catch(forgiveSystemError)
     return committed
   }
 

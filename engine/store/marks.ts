@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { sha256 } from '../fingerprint/hash.ts'
 import type { ContentHash } from '../identity.ts'
+import { forgiveSystemError } from '../stage/machine-failure.ts'
 import type { Layout } from './layout.ts'
 
 export class ValidationMarks {
@@ -20,9 +21,14 @@ export class ValidationMarks {
 
   async markValidated(type: string, codeDigest: string, hash: ContentHash): Promise<void> {
     const path = this.#path(type, codeDigest, hash)
-    await mkdir(dirname(path), { recursive: true })
-    // Empty: its name says all.
-    await writeFile(path, '')
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      // Empty: its name says all.
+      await writeFile(path, '')
+    } catch (error) {
+      // It is validated once more, then.
+      forgiveSystemError(error)
+    }
   }
 
   #path(type: string, codeDigest: string, hash: ContentHash): string {
