@@ -7,7 +7,7 @@ import type { Sequence } from '../batches/sequence.ts'
 import { LmFailure } from '../failure.ts'
 import type { DecoderConfig } from '../model/config.ts'
 import type { AdamWSettings } from './adamw.ts'
-import { type LogRow, loadTrainerState, saveTrainerState } from './checkpoint.ts'
+import { checkpointIntervalMs, type LogRow, loadTrainerState, saveTrainerState } from './checkpoint.ts'
 import type { Assemble } from './gradient.ts'
 import { initialState, Learner, type LearnerSettings } from './learner.ts'
 import { proveMovement } from './movement.ts'
@@ -98,8 +98,6 @@ export interface TrainingResult {
   readonly steps: number
 }
 
-const checkpointIntervalMs = 15_000
-
 /**
  * @throws LmFailure `no-optimizer-step`, `no-gradient`, `nothing-moved`, `not-a-number`
  * @throws DOMException `AbortError` after a checkpoint, when the signal is aborted
@@ -132,7 +130,9 @@ export async function train<Row>(
     minimumRatio: settings.minimumRateRatio ?? 0,
   }
 
-  const saved = loadTrainerState(context.checkpoint)
+  const saved = loadTrainerState(context.checkpoint, (file) =>
+    context.log(`the checkpoint ${file} is damaged: training begins anew`),
+  )
   if (saved !== undefined) context.log(`resuming after step ${saved.step} of ${total}`)
   const start = saved?.initial ?? initial
   const log: LogRow[] = [...(saved?.log ?? [])]
@@ -158,6 +158,7 @@ export async function train<Row>(
   let order: { readonly epoch: number; readonly batches: number[][] } | undefined
   const evaluation =
     task.heldOut && validation && planEvaluation(task, task.heldOut, settings.batchSize, config)
+  const saveEveryMs = checkpointIntervalMs(process.env)
   let savedAtMs = performance.now()
   try {
     for (;;) {
@@ -252,7 +253,7 @@ export async function train<Row>(
   /** Progress and cancellation travel on the event loop, which the native calls block. */
   async function pause(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
-    if (context.signal.aborted || performance.now() - savedAtMs > checkpointIntervalMs) {
+    if (context.signal.aborted || performance.now() - savedAtMs > saveEveryMs) {
       saveTrainerState(context.checkpoint, { ...learner.state(), initial: start, log, best })
       savedAtMs = performance.now()
     }

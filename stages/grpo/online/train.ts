@@ -9,7 +9,7 @@ import { spanCount } from '../../../lm/model/attention.ts'
 import { LivePolicy } from '../../../lm/model/live-policy.ts'
 import { tf } from '../../../lm/tensor/tf.ts'
 import { jsonLines } from '../../../lm/text/json-lines.ts'
-import type { LogRow } from '../../../lm/training/checkpoint.ts'
+import { checkpointIntervalMs, type LogRow } from '../../../lm/training/checkpoint.ts'
 import { initialState, Learner } from '../../../lm/training/learner.ts'
 import { proveMovement } from '../../../lm/training/movement.ts'
 import { policyGradient } from '../../../lm/training/objectives/policy-gradient.ts'
@@ -45,7 +45,6 @@ export interface OnlineOutputs {
   readonly rollouts: string
 }
 
-const checkpointIntervalMs = 15_000
 /** So many updates that sampled, and no rewards that differ: something is probably wrong. */
 const silentUpdates = 3
 
@@ -69,7 +68,9 @@ export async function trainOnline(
     totalSteps: schedule.total,
     minimumRatio: settings.minimumRateRatio ?? 0,
   }
-  const saved = loadOnlineState(context.checkpoint)
+  const saved = loadOnlineState(context.checkpoint, (file) =>
+    context.log(`the checkpoint ${file} is damaged: training begins anew`),
+  )
   if (saved !== undefined) context.log(`resuming after step ${saved.trainer.step} of ${schedule.total}`)
   const start = saved?.trainer.initial ?? initial
   const log: LogRow[] = [...(saved?.trainer.log ?? [])]
@@ -95,6 +96,7 @@ export async function trainOnline(
     task.beta === 0 ? undefined : new SequenceScorer(entering, params.batch_size, params.temperature)
   const parts = { ...setup, tokenizer: model.tokenizer, sampler, old, reference }
   let rollout = saved?.rollout
+  const saveEveryMs = checkpointIntervalMs(process.env)
   let savedAtMs = performance.now()
   try {
     while (learner.updates < schedule.total) await update()
@@ -159,7 +161,7 @@ export async function trainOnline(
     })
     // Progress and cancellation travel on the event loop, which the native calls block.
     await new Promise((resolve) => setImmediate(resolve))
-    if (context.signal.aborted || performance.now() - savedAtMs > checkpointIntervalMs) {
+    if (context.signal.aborted || performance.now() - savedAtMs > saveEveryMs) {
       save({ rollout, rowsBytes: statSync(rowsFile(context.checkpoint)).size })
       savedAtMs = performance.now()
     }

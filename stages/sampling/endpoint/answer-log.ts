@@ -29,17 +29,25 @@ export class AnswerLog<Answer extends object> {
 
   keep(request: string, answer: Answer): void {
     this.#answers.set(request, answer)
-    appendFileSync(this.#file, `${JSON.stringify({ request, answer })}\n`)
+    appendFileSync(this.#file, `${JSON.stringify({ request, answer, check: checkOf(request, answer) })}\n`)
   }
 }
 
 function readLine<Answer>(line: string): { request: string; answer: Answer } | undefined {
   try {
-    const kept = JSON.parse(line)
-    return typeof kept?.request === 'string' && typeof kept.answer === 'object' ? kept : undefined
+    const { request, answer, check } = JSON.parse(line)
+    // A line that was damaged is asked for again.
+    return check === checkOf(request, answer) ? { request, answer } : undefined
   } catch {
     return undefined
   }
+}
+
+function checkOf(request: string, answer: object): string {
+  return createHash('sha256')
+    .update(JSON.stringify([request, answer]))
+    .digest('hex')
+    .slice(0, 16)
 }
 
 /** A request's identity: a digest of everything that is sent, and of which of several equal draws it is. */
