@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<CliCommand | CommandGroup>
   run: async () => (await import('./run.ts')).runCommand,
   plan: async () => (await import('./plan.ts')).planCommand,
   explain: async () => (await import('./explain.ts')).explainCommand,
+  graph: async () => (await import('./graph.ts')).graphCommand,
   diff: async () => (await import('./diff.ts')).diffCommand,
   logs: async () => (await import('./logs.ts')).logsCommand,
   status: async () => (await import('./status.ts')).statusCommand,
