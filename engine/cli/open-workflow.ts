@@ -1,10 +1,12 @@
 /** @file From a file name on the command line to a validated workflow, or all that is wrong with it. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { resolve, sep } from 'node:path'
+import { Confinement } from '../confinement.ts'
 import { type Diagnostic, hasErrors } from '../diagnostic.ts'
 import { pathWithin } from '../path-within.ts'
 import { recallWorkflow, rememberWorkflow, type WorkflowOrigin } from '../plan/workflow-cache.ts'
 import type { Catalog } from '../stage/catalog.ts'
+import { StageFailure } from '../stage/failure.ts'
 import { loadCatalog } from '../stage/load-catalog.ts'
 import type { LoadedWorkflow } from '../workflow/load.ts'
 import { besides, stagePathsIn, workflowPathsIn } from '../workflow/stage-paths.ts'
@@ -12,7 +14,7 @@ import { suggestionHint } from '../workflow/suggest.ts'
 import type { Workflow } from '../workflow/workflow.ts'
 import type { Invocation } from './command.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
-import { assignments } from './workflow-options.ts'
+import { allowedFolders, assignments } from './workflow-options.ts'
 
 export interface OpenWorkflow {
   readonly workflow: Workflow
@@ -38,10 +40,12 @@ export async function openWorkflow(
     reportDiagnostics(usage, { json })
     return undefined
   }
-  const others = new OtherSources(project)
+  const others = new OtherSources(project, allowedFolders(options))
   const sourceOf = (path: string) => (path === file ? source.text : others.read(path))
   const stagePaths = stagePathsOf(file, source.text, others)
-  const { catalog, diagnostics: catalogFaults } = await loadCatalog(project, stagePaths)
+  const { catalog, diagnostics: catalogFaults } = await loadCatalog(project, stagePaths, {
+    safe: options.has('safe'),
+  })
   const origin = { project, file, source: source.text, catalog, params: params.values, set: set.values }
   const { workflow, diagnostics } = await readOrRecall(origin, others, catalogFaults.length === 0)
   const all = [...catalogFaults, ...diagnostics]
@@ -57,9 +61,11 @@ export async function openWorkflow(
 class OtherSources {
   readonly texts = new Map<string, string | undefined>()
   readonly #project: string
+  readonly #confinement: Confinement
 
-  constructor(project: string) {
+  constructor(project: string, allowed: readonly string[]) {
     this.#project = project
+    this.#confinement = new Confinement(project, allowed)
   }
 
   readonly read = (path: string): string | undefined => {
@@ -67,7 +73,18 @@ class OtherSources {
     return this.texts.get(path)
   }
 
+  /** Throws a `StageFailure` (`outside-project`) for what leads out of the project. */
+  confine(path: string): void {
+    if (this.#confinement.holds(path)) return
+    throw new StageFailure({
+      code: 'outside-project',
+      message: `${path}, which the workflow uses, lies outside of the project`,
+      hint: 'if it may be used: --allow FOLDER, the folder to which it leads (or FLOW_ALLOW)',
+    })
+  }
+
   #readNow(path: string): string | undefined {
+    this.confine(path)
     try {
       return readFileSync(resolve(this.#project, path), 'utf8')
     } catch (error) {
@@ -84,7 +101,10 @@ function stagePathsOf(file: string, source: string, others: OtherSources): strin
   const seen = new Set([file])
   const pending = [{ file, source }]
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    for (const path of stagePathsIn(next.source)) paths.add(path)
+    for (const path of stagePathsIn(next.source)) {
+      others.confine(path)
+      paths.add(path)
+    }
     for (const path of workflowPathsIn(next.source)) {
       const used = besides(next.file, path)
       const text = seen.has(used) || used.startsWith('../') ? undefined : others.read(used)

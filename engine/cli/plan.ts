@@ -9,13 +9,20 @@ import { openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
 import { wantsColor } from './report-diagnostics.ts'
 import { tableText, terminalWidth } from './table.ts'
-import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
+import {
+  jsonOption,
+  refreshOf,
+  safeOption,
+  selectionOf,
+  selectionOptions,
+  valueOptions,
+} from './workflow-options.ts'
 
 export const planCommand: CliCommand = {
   name: 'plan',
   summary: 'Show what `flow run` would do, node by node, and why.',
   positionals: ['WORKFLOW'],
-  options: { ...valueOptions, ...selectionOptions, ...jsonOption },
+  options: { ...valueOptions, ...selectionOptions, ...safeOption, ...jsonOption },
   details: `Decisions: \`run\`, \`reuse\`, \`skip\` where its condition is false, or \`unknown\` where it depends on what a node
 before it will write.
 --json prints one document: {"workflow","file","nodes":[{"node","stage","decision","reason","until"?,"key"?}]}.`,

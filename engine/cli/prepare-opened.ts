@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts'
 import type { Invocation } from './command.ts'
 import type { OpenWorkflow } from './open-workflow.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
+import { allowedFolders } from './workflow-options.ts'
 
 /** Absent: the faults have been shown, and the exit code is 2. */
 export async function prepareOpened(
@@ -13,7 +14,8 @@ export async function prepareOpened(
   store: Store,
   wanted: Pick<RunRequest, 'selection' | 'refresh' | 'checkDestinations'>,
 ): Promise<{ readonly request: RunRequest; readonly prepared: PreparedRun } | undefined> {
-  const request = { project, workflow, store, remotes: new RemoteValues(catalog), ...wanted }
+  const allowed = allowedFolders(options)
+  const request = { project, workflow, store, remotes: new RemoteValues(catalog), allowed, ...wanted }
   const { prepared, diagnostics } = await prepareRun(request)
   if (prepared !== undefined) return { request, prepared }
   reportDiagnostics(diagnostics, { json: options.has('json'), sourceOf })

@@ -1,4 +1,5 @@
 /** @file The options that say which workflow, with which values, and which of its nodes. */
+import { delimiter } from 'node:path'
 import type { Diagnostic } from '../diagnostic.ts'
 import type { Refresh } from '../plan/decide.ts'
 import type { Selection } from '../plan/selection.ts'
@@ -16,6 +17,12 @@ export const valueOptions: OptionSpecs = {
     value: 'PATH=VALUE',
     multiple: true,
     description: 'Set a parameter of a node: nodes.sft.with.epochs=1.',
+  },
+  allow: {
+    type: 'string',
+    value: 'FOLDER',
+    multiple: true,
+    description: 'Let the workflow use files in a folder outside of the project.',
   },
 }
 
@@ -43,6 +50,13 @@ export const selectionOptions: OptionSpecs = {
   },
 }
 
+export const safeOption: OptionSpecs = {
+  safe: {
+    type: 'boolean',
+    description: 'Run no code of the project, for a workflow of somebody else: its own stages stay unknown.',
+  },
+}
+
 export const jsonOption: OptionSpecs = {
   json: { type: 'boolean', description: 'Print JSON instead of text.' },
 }
@@ -65,6 +79,12 @@ export function refreshOf(options: OptionValues): Refresh {
 }
 
 const examples = { param: '--param epochs=2', set: '--set nodes.sft.with.epochs=2', slots: '--slots api=4' }
+
+/** Folders outside of the project that the workflow may use: `--allow`, and `FLOW_ALLOW`, parted like PATH. */
+export function allowedFolders(options: OptionValues): readonly string[] {
+  const always = process.env.FLOW_ALLOW?.split(delimiter).filter((folder) => folder !== '') ?? []
+  return [...always, ...options.texts('allow')]
+}
 
 /** `NAME=VALUE` texts of an option as a record; the last of equal names wins. */
 export function assignments(

@@ -47,6 +47,12 @@ export async function planWorkflow(request: RunRequest, prepared: PreparedRun): 
       nodes.push({ node: node.id, stage: node.stage.name, decision: 'skip', reason: node.skipped.reason })
       continue
     }
+    if (node.stage.opaque) {
+      waitsFor.set(node.id, [node.id])
+      nodes.push({ node: node.id, stage: node.stage.name, decision: 'unknown', reason: notLookedAt })
+      reasonOf.set(node.id, notLookedAt)
+      continue
+    }
     const pending = union(node.dependsOn.map((dependency) => waitsFor.get(dependency)))
     if (pending.length > 0) {
       const refreshed = isRefreshed(refresh, node)
@@ -89,6 +95,7 @@ export async function planWorkflow(request: RunRequest, prepared: PreparedRun): 
   return { workflow: workflow.name, file: workflow.file, nodes }
 }
 
+const notLookedAt = 'its stage is code of the project, which --safe does not run'
 const refreshDecision = { decision: 'run', reason: 'asked for by --refresh' } as const
 
 function unknownUntilFetched(absent: readonly string[]): Pick<PlannedNode, 'decision' | 'reason'> {

@@ -1,12 +1,14 @@
 /**
- * @file What must hold before anything runs: the selection makes sense, what lies upstream of it is in the store,
- * and no output path holds a file that is not Flow's. Any fault here means that nothing runs (exit code 2).
+ * @file What must hold before anything runs: the selection makes sense, all files lie where they may, what lies upstream
+ * is in the store, and no output path holds a file that is not Flow's. Any fault here means that nothing runs (exit code 2).
  */
 import type { RemoteValues } from '../artifacts/remote-values.ts'
+import { Confinement } from '../confinement.ts'
 import type { Diagnostic } from '../diagnostic.ts'
 import type { NodeId } from '../identity.ts'
 import type { Store } from '../store/store.ts'
 import type { Workflow } from '../workflow/workflow.ts'
+import { pathsLeadingOut } from './confine.ts'
 import { decide, type Refresh } from './decide.ts'
 import { absentRemotes, hashInputs, type NodeOutputs } from './inputs.ts'
 import { planWorkflow } from './plan.ts'
@@ -26,6 +28,8 @@ export interface RunRequest {
   readonly remotes: RemoteValues
   readonly selection: Selection
   readonly refresh: Refresh
+  /** Folders outside of the project that the workflow may use, besides what the command line names. */
+  readonly allowed?: readonly string[]
   /** Whether a file of the user's at an output path is a fault. @default true */
   readonly checkDestinations?: boolean
 }
@@ -40,6 +44,10 @@ export async function prepareRun(
   if (nodes === undefined || refreshFault !== undefined) {
     return { diagnostics: refreshFault === undefined ? diagnostics : [...diagnostics, refreshFault] }
   }
+  const wanted = new Set([...nodes.selected, ...nodes.upstream])
+  const confinement = new Confinement(request.project, request.allowed)
+  const outside = pathsLeadingOut(request.project, workflow, wanted, confinement)
+  if (outside.length > 0) return { diagnostics: outside }
   const upstream = await findUpstream(request, nodes.upstream)
   if (upstream.diagnostics.length > 0) return { diagnostics: upstream.diagnostics }
   const prepared = { selected: nodes.selected, upstream: upstream.outputs }

@@ -51,6 +51,8 @@ export interface StageManifest {
   readonly keeps: readonly string[]
   readonly environment: readonly string[]
   readonly module: CompiledModule
+  /** Its code has not been looked at: what it takes and gives is not known, and it cannot run. */
+  readonly opaque?: true
 }
 
 export interface ArtifactManifest {
@@ -68,6 +70,8 @@ export interface Catalog {
   readonly artifacts: ReadonlyMap<string, ArtifactManifest>
   /** Differs where anything does that a workflow is checked against, or any stage's code. */
   readonly digest: string
+  /** Code of the project has not been looked at: its stages are opaque, its artifact types unknown. */
+  readonly partial?: true
 }
 
 export function catalogDigest({ stages, artifacts }: Omit<Catalog, 'digest'>): string {

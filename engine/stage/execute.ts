@@ -6,7 +6,7 @@ import { compileAll } from './compile.ts'
 import { captureConsole } from './console-capture.ts'
 import { StageFailure } from './failure.ts'
 import { runStage, type StageListener } from './run-stage.ts'
-import { errorWithoutSecrets, secretValues, withoutSecrets } from './secrets.ts'
+import { errorWithoutSecrets, secretTexts, withoutSecrets } from './secrets.ts'
 import { workerEntry } from './worker-entry.ts'
 import { type LentWorker, WorkerPool } from './worker-pool.ts'
 import type { StageTask } from './worker-protocol.ts'
@@ -59,7 +59,7 @@ export async function executeStage(execution: StageExecution): Promise<void> {
   if (signal.aborted) throw new StageCancelled()
   const task = taskOf(execution)
   const { environment = process.env } = execution
-  const secrets = secretValues(stage.secrets, execution.params, environment)
+  const secrets = secretTexts(stage.secrets, execution.params, environment)
   const listener = withoutSecrets(execution, secrets)
   try {
     // A light stage would find the environment of this process: one that is given another has a process of its own.

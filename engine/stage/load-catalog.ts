@@ -44,6 +44,11 @@ interface Plugin {
 /** Raised when manifests gain or change fields. */
 const manifestVersion = 4
 
+export interface CatalogOptions {
+  /** Run no code of the project: its stages are opaque. @default false */
+  readonly safe?: boolean
+}
+
 /**
  * @param project Absolute path of the project's root.
  * @param paths Folders of further stages, relative to it; each is known by its path.
@@ -52,9 +57,39 @@ const manifestVersion = 4
 export async function loadCatalog(
   project: string,
   paths: readonly string[] = [],
+  { safe = false }: CatalogOptions = {},
 ): Promise<{ catalog: Catalog; diagnostics: Diagnostic[] }> {
   const found = discoverPlugins(project, paths)
-  const files = [...found.artifacts, ...found.stages]
+  if (!safe) return await loadFiles(project, [...found.artifacts, ...found.stages])
+  const isLookedAt = ({ origin }: PluginFile) => origin === 'flow'
+  const { catalog, diagnostics } = await loadFiles(
+    project,
+    [...found.artifacts, ...found.stages].filter(isLookedAt),
+  )
+  const stages = new Map(catalog.stages)
+  for (const file of found.stages) {
+    const stage = opaqueStage(file)
+    if (!isLookedAt(file) && !stages.has(stage.name)) stages.set(stage.name, stage)
+  }
+  const { artifacts } = catalog
+  return {
+    catalog: { artifacts, stages, digest: catalogDigest({ artifacts, stages }), partial: true },
+    diagnostics,
+  }
+}
+
+function opaqueStage({ file, folder, path: name = folder, origin }: StageFile): StageManifest {
+  const module = { entry: file, bundle: '', digest: '', sources: {}, packages: [] }
+  const ports = { inputs: {}, outputs: {}, params: {} }
+  const names = { cosmetic: [], secrets: [], environment: [], keeps: [] }
+  const description = 'code of the project, not looked at'
+  return { name, description, origin, ...ports, ...names, light: false, gpu: false, module, opaque: true }
+}
+
+async function loadFiles(
+  project: string,
+  files: readonly (PluginFile | StageFile)[],
+): Promise<{ catalog: Catalog; diagnostics: Diagnostic[] }> {
   const known = recallCatalog(files)
   if (known !== undefined) return { catalog: withGenericArtifacts(known), diagnostics: [] }
   const diagnostics: Diagnostic[] = []

@@ -1,6 +1,6 @@
 /**
- * @file Secrets reach a stage by the name of an environment variable, which a parameter holds. Names are kept and
- * shown like any parameter; the values are blotted out of whatever the stage says.
+ * @file Secrets reach a stage by the name of an environment variable, which a parameter or `env` holds. Names are kept
+ * and shown like any parameter; the values are blotted out of whatever the stage says.
  */
 import type { Json, JsonObject } from '../identity.ts'
 import { isStageFailure, StageFailure, type StageFailureDetails } from './failure.ts'
@@ -11,11 +11,44 @@ import type { StageListener } from './run-stage.ts'
 const shortestSecret = 8
 const blot = '***'
 
+const secretName = /(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(_|$)/i
+
+/** Whether an environment variable of this name is taken to hold a secret, whoever reads it. */
+export function isSecretName(name: string): boolean {
+  return secretName.test(name)
+}
+
+/**
+ * All that a stage must not say: what the declared parameters' environment variables hold, and what variables hold
+ * whose names tell that it is a secret; in each form in which it may get into a line.
+ * @param paths of parameters, as in `endpoint.api_key_env`
+ */
+export function secretTexts(
+  paths: readonly string[],
+  params: JsonObject,
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  const named = Object.keys(environment).filter(isSecretName)
+  const values = [
+    ...secretValues(paths, params, environment),
+    ...named.flatMap((name) => valueIn(environment, name)),
+  ]
+  const forms = new Set(values.flatMap(formsOf))
+  // The longest first: a secret may hold another one.
+  return [...forms].sort((one, other) => other.length - one.length)
+}
+
+/** As it is, by line, within JSON, and within an address. */
+function formsOf(value: string): string[] {
+  const lines = value.split(/\r?\n/).filter((line) => line.length >= shortestSecret)
+  return [value, ...lines, JSON.stringify(value).slice(1, -1), encodeURIComponent(value)]
+}
+
 /**
  * What the declared parameters' environment variables hold.
  * @param paths of parameters, as in `endpoint.api_key_env`
  */
-export function secretValues(
+function secretValues(
   paths: readonly string[],
   params: JsonObject,
   environment: Readonly<Record<string, string | undefined>>,
@@ -24,10 +57,14 @@ export function secretValues(
     const name = path
       .split('.')
       .reduce<Json | undefined>((value, key) => (isObject(value) ? value[key] : undefined), params)
-    // A stage may well use the value without the line end that came with it.
-    const value = typeof name === 'string' ? environment[name]?.trim() : undefined
-    return value !== undefined && value.length >= shortestSecret ? [value] : []
+    return typeof name === 'string' ? valueIn(environment, name) : []
   })
+}
+
+function valueIn(environment: Readonly<Record<string, string | undefined>>, name: string): string[] {
+  // A stage may well use the value without the line end that came with it.
+  const value = environment[name]?.trim()
+  return value !== undefined && value.length >= shortestSecret ? [value] : []
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

@@ -240,18 +240,19 @@ export class ExpandedFile {
     const { key: name, value } = entry
     const { catalog, faults, files } = this.#expansion
     const use = calleeOf(entry, this.#source.file, { catalog, faults, files })
-    if (value.kind !== 'map') return { use, kind: 'single', instances: [] }
+    const known = isOpaque(use) ? undefined : use
+    if (value.kind !== 'map') return { use: known, kind: 'single', instances: [] }
     const scope = this.#scope(name, {})
     const rounds = roundsOf(value, scope)
     const instances = instancesOf(value, scope)
     const expanded = instances.map((instance) => this.#expandInstance(entry, use, instance, rounds))
     const isLoop = value.entries.has('foreach') || value.entries.has('matrix')
-    if (!isLoop) return { use, ...expanded[0]! }
+    if (!isLoop) return { use: known, ...expanded[0]! }
     const last = expanded.map((one, index): ExpandedInstance => {
       const output = (port: string) => one.instances.at(-1)?.output(port) ?? one.initial?.(port) ?? unknown
       return { label: instances[index]!.label ?? '', output }
     })
-    return { use, kind: 'loop', instances: last }
+    return { use: known, kind: 'loop', instances: last }
   }
 
   #expandInstance(
@@ -294,7 +295,7 @@ export class ExpandedFile {
   }
 
   #checkCarry(carry: readonly YamlEntry[], use: Use | undefined): void {
-    if (use === undefined) return
+    if (use === undefined || isOpaque(use)) return
     for (const { key, keySpot, value } of carry) {
       if (!Object.hasOwn(use.inputs, key)) {
         const hint = suggestionHint(key, Object.keys(use.inputs), 'its inputs')
@@ -319,13 +320,14 @@ export class ExpandedFile {
   ): ExpandedInstance {
     const { key: name, keySpot } = entry
     const node = entry.value as YamlMap
+    const known = isOpaque(use) ? undefined : use
     const scope = this.#scope(name, loop)
     const inEntry = node.entries.get('in')
     const spot = inEntry?.keySpot ?? keySpot
     const isReadable = inEntry === undefined || inEntry.value.kind === 'map'
     const written = mapAt(node, 'in')
     const bound = isReadable
-      ? bindInputs({ callee: use, written, carried, spot }, this.#expansion.catalog, scope)
+      ? bindInputs({ callee: known, written, carried, spot }, this.#expansion.catalog, scope)
       : { ports: [] }
     const base = { slots: this.#expansion.slots, defaults: this.#defaults }
     const policy = resolvePolicy(entry, `node \`${name}\``, base, scope)
@@ -344,7 +346,7 @@ export class ExpandedFile {
     }
     const stage = use?.stage
     const params = this.#stageParams(node.entries.get('with'), stage, keySpot, scope)
-    const outputs = bindOutputs(id, mapAt(node, 'out'), use, scope)
+    const outputs = bindOutputs(id, mapAt(node, 'out'), known, scope)
     const { drafts } = this.#expansion
     if (drafts.size === MAX_NODES) {
       const message = `the workflow stands for more than ${MAX_NODES} nodes`
@@ -429,6 +431,11 @@ export class ExpandedFile {
     }
     return params
   }
+}
+
+/** Nothing is known of its ports. */
+function isOpaque(use: Use | undefined): boolean {
+  return use?.what === 'stage' && use.stage.opaque === true
 }
 
 /** Why a node does not run, where it has a condition that is false. */

@@ -157,7 +157,8 @@ function toInputSource(source: BoundSource, range: SourceRange, { fileExists }: 
     return { kind: 'node', node: source.node as NodeId, port: source.port, range: at }
   const remote = source.kind === 'remote' ? source : source.remote
   if (source.kind === 'file' && (remote === undefined || !fileExists || isPath(remote.text, fileExists))) {
-    return { kind: 'file', path: source.path, range: at }
+    const isGiven = (source.origin ?? source.spot).range === undefined
+    return { kind: 'file', path: source.path, ...(isGiven && { given: true }), range: at }
   }
   const { type, name, text } = remote!
   return { kind: 'remote', type, name, text, range: at }

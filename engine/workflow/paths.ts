@@ -28,10 +28,15 @@ export function normalizePath(
     return { fault: `\`${text}\` leads out of the project`, hint }
   }
   if (path === '.') return { fault: `\`${text}\` is the whole project`, hint: 'name a file or folder in it' }
-  if (path === ENGINE_FOLDER || path.startsWith(`${ENGINE_FOLDER}/`)) {
+  if (folded(path.split('/')[0]!) === ENGINE_FOLDER) {
     return { fault: `\`${text}\` lies in the engine's own folder \`${ENGINE_FOLDER}\`` }
   }
   return { path }
+}
+
+/** As a file system sees it that does not tell upper from lower case, or composed letters from decomposed ones. */
+function folded(path: string): string {
+  return path.normalize('NFC').toLowerCase()
 }
 
 export interface PathClaim {
@@ -49,10 +54,14 @@ export function checkPaths(
   faults: Faults,
 ): void {
   const written = new Map<string, PathClaim>()
+  // Elsewhere, what differs in case alone is one file.
+  const byFolded = new Map<string, PathClaim>()
   for (const output of outputs) {
-    const first = written.get(output.path)
-    if (first === undefined) written.set(output.path, output)
-    else
+    const first = written.get(output.path) ?? byFolded.get(folded(output.path))
+    if (first === undefined) {
+      written.set(output.path, output)
+      byFolded.set(folded(output.path), output)
+    } else
       faults.add(
         output.spot,
         'output-conflict',

@@ -1,5 +1,6 @@
 /** @file The policy of a node: what the file says of it over what the workflow's `defaults` say. */
 import type { JsonObject } from '../identity.ts'
+import { isSecretName } from '../stage/secrets.ts'
 import { parseDurationMs, parseSizeBytes } from './parse-quantity.ts'
 import { PolicyDeclaration, policyFields } from './policy-schema.ts'
 import { resolveData } from './resolve-references.ts'
@@ -69,7 +70,11 @@ function checkSlots(written: YamlMap, slots: Readonly<Record<string, number>>, {
 }
 
 function checkEnvironment(written: YamlMap, { faults }: Scope): void {
-  for (const { key, keySpot } of mapAt(written, 'env')?.entries.values() ?? []) {
+  for (const { key, keySpot, value } of mapAt(written, 'env')?.entries.values() ?? []) {
+    if (isSecretName(key) && !(value.kind === 'scalar' && value.value === null)) {
+      const hint = `write \`${key}:\` without a value: it is taken from the environment`
+      faults.add(value.spot, 'secret-in-file', `the value of \`${key}\` does not belong in a file`, hint)
+    }
     if (DEVICE_NAMES.has(key)) {
       const hint = 'say how many it needs: `resources: { gpu: 1 }`'
       faults.add(

@@ -9,6 +9,8 @@ export type InputSource =
       readonly kind: 'file'
       /** Project-relative, or absolute if so written. */
       readonly path: string
+      /** Named on the command line, and not by the file: it may lie anywhere. */
+      readonly given?: true
       readonly range: SourceRange
     }
   | {

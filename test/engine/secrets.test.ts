@@ -53,6 +53,18 @@ test.each(['light: true,', ''])('logs and progress show stars in their place (%s
   expect(readFileSync(project.at('out'), 'utf8')).toBe(String(secret.length))
 })
 
+test('rule 15: so do variables whose names tell that they are secrets, in every form that gets into a line', async () => {
+  process.env.MY_API_TOKEN = 'first line of it\nsecond "line" of it'
+  project = declare(`
+    const value = process.env.MY_API_TOKEN
+    console.log(value)
+    context.log(JSON.stringify({ value }) + ' ' + encodeURIComponent(value))
+    writeFileSync(context.outputs.out, '')`)
+  const { logs } = await project.run('asks', { params: {} })
+  delete process.env.MY_API_TOKEN
+  expect([...logs].sort()).toEqual(['info: ***', 'info: ***', 'info: {"value":"***"} ***'])
+})
+
 test('errors do so too, expected ones and bugs', async () => {
   project = declare(`
     const value = process.env[context.params.service.key]
@@ -91,12 +103,12 @@ test('what is too short to be one, unset or not given stays as it is', async () 
   }
 })
 
-test('neither the value nor a cosmetic field is part of the key', async () => {
+test('rule 15: neither the value nor a cosmetic field is part of the key', async () => {
   project = declare('')
   const stage = (await loadCatalog(project.folder)).catalog.stages.get('asks')!
   expect(stage).toMatchObject({ secrets: ['service.key'], cosmetic: ['service.key', 'service.timeout_s'] })
   const keyed = (given: JsonObject) => {
-    const node = { id: 'asks' as NodeId, stage, params: given } as unknown as WorkflowNode
+    const node = { id: 'asks' as NodeId, stage, params: given, policy: {} } as unknown as WorkflowNode
     return keyPreimage(node, {}, process.env).params
   }
   expect(keyed(params('TEST_SERVICE_KEY'))).toEqual({ service: { url: 'here' } })
