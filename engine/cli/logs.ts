@@ -7,6 +7,7 @@ import { eventsFile, isRunning, type RunState, readRuns } from '../run/journal.t
 import { EventReader, followEvents, type RecordedEvent } from '../run/run-events.ts'
 import { findRun } from '../run/run-history.ts'
 import { Layout } from '../store/layout.ts'
+import { heartbeatText } from '../terminal/heartbeat-text.ts'
 import { durationText } from '../terminal/quantities.ts'
 import { suggestionHint } from '../workflow/suggest.ts'
 import type { CliCommand } from './command.ts'
@@ -142,6 +143,8 @@ function eventText(event: RecordedEvent): string | undefined {
       return event.attempt === undefined ? `[${event.reason}]` : `[attempt ${event.attempt}]`
     case 'node-log':
       return event.level === 'warning' ? `warning: ${event.message}` : event.message
+    case 'node-heartbeat':
+      return event.stalledMs === undefined ? undefined : `[${heartbeatText(event)}]`
     case 'node-retrying': {
       const { failure, attempt, attempts, delayMs } = event
       return `${failure.code}: ${failure.message}\n[attempt ${attempt} of ${attempts} in ${durationText(delayMs)}]`

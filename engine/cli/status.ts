@@ -1,6 +1,7 @@
 /** @file `flow status`: the latest run of each workflow. */
 import { resolve } from 'node:path'
 import { isRunning, type RunState, readRuns } from '../run/journal.ts'
+import type { ResourceUse } from '../stage/resource-use.ts'
 import { durationText, sizeText } from '../terminal/quantities.ts'
 import { countsText } from '../terminal/summary.ts'
 import type { CliCommand } from './command.ts'
@@ -49,9 +50,24 @@ function runText(run: RunState): string {
     `  ${name}`,
     node.stage,
     node.state,
+    node.state === 'reused' || node.durationMs === undefined ? '' : durationText(node.durationMs),
+    ...useCells(node.resourceUse),
     node.failure === undefined ? outputsText(node.outputs ?? {}) : node.failure.message,
   ])
-  return `${parts.join(', ')}\n${tableText(['  node', 'stage', 'state', 'outputs'], rows)}`
+  const heading = ['  node', 'stage', 'state', 'time', 'cpu', 'gpu', 'memory', 'outputs']
+  const isUsed = (_: string, column: number) => rows.some((row) => row[column] !== '')
+  const table = tableText(
+    heading.filter(isUsed),
+    rows.map((row) => row.filter(isUsed)),
+  )
+  return `${parts.join(', ')}\n${table}`
+}
+
+function useCells({ cpuSeconds, gpuSeconds, peakMemoryBytes }: ResourceUse = {}): string[] {
+  const seconds = [cpuSeconds, gpuSeconds].map((value) =>
+    value === undefined ? '' : durationText(value * 1000),
+  )
+  return [...seconds, peakMemoryBytes === undefined ? '' : sizeText(peakMemoryBytes)]
 }
 
 function outputsText(outputs: NonNullable<RunState['nodes'][string]['outputs']>): string {

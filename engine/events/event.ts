@@ -5,6 +5,7 @@
 import type { CacheKey, ContentHash, NodeId, RunId } from '../identity.ts'
 import type { Progress } from '../stage/define.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
+import type { ResourceUse } from '../stage/resource-use.ts'
 import type { LeaseHolder } from '../store/leases.ts'
 
 export interface NodeOutput {
@@ -68,6 +69,18 @@ export type FlowEvent =
       readonly holder: LeaseHolder
     }
   | ({ readonly type: 'node-progress'; readonly node: NodeId } & Progress)
+  /** A running node that says nothing. */
+  | {
+      readonly type: 'node-heartbeat'
+      readonly node: NodeId
+      /** Since its last progress or output. */
+      readonly silentMs: number
+      /** Processors that it keeps busy; absent where the system does not tell. */
+      readonly cores?: number
+      readonly memoryBytes?: number
+      /** For how long it has neither said nor computed anything, once that is as long as its `stall` says. */
+      readonly stalledMs?: number
+    }
   | {
       readonly type: 'node-log'
       readonly node: NodeId
@@ -82,6 +95,8 @@ export type FlowEvent =
       readonly key: CacheKey
       readonly durationMs: number
       readonly outputs: Readonly<Record<string, NodeOutput>>
+      /** Of one that was executed. */
+      readonly resourceUse?: ResourceUse
       /** What executing it took when that was done; of one that was reused from the store. */
       readonly savedMs?: number
       /** Why it could be reused, or why its result was not kept. */
@@ -95,6 +110,7 @@ export type FlowEvent =
         readonly stack?: string
       } /** Its log file, project-relative. */
       readonly log?: string
+      readonly resourceUse?: ResourceUse
     }
   /** Not run because `because` failed, the run was interrupted, or its condition is false. */
   | {

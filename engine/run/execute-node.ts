@@ -15,6 +15,7 @@ import { nodeEnvironment } from '../plan/node-environment.ts'
 import { executeStage } from '../stage/execute.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { forgiveSystemError } from '../stage/machine-failure.ts'
+import type { ResourceUse } from '../stage/resource-use.ts'
 import type { LentWorker } from '../stage/worker-pool.ts'
 import type { Attempt, CommitDetails, Store } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
@@ -24,11 +25,13 @@ import { failureDetails, type NodeFailure } from './failure-details.ts'
 import { NodeLog } from './node-log.ts'
 import type { RunContext } from './run-workflow.ts'
 import { TimeLimit } from './time-limit.ts'
+import { defaultStallMs, VitalSigns } from './vital-signs.ts'
 
 export type ExecutedNode =
   | {
       readonly outputs: NodeOutputs
       readonly durationMs: number
+      readonly resourceUse: ResourceUse | undefined
       /** Why the result serves this run alone. */
       readonly notKept?: string
     }
@@ -37,6 +40,7 @@ export type ExecutedNode =
   | {
       readonly failure: NodeFailure
       readonly durationMs: number
+      readonly resourceUse: ResourceUse | undefined
       /** What the stage said; project-relative. */
       readonly log: string
     }
@@ -82,9 +86,13 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
     emit({ type: 'warning', message: `the log of ${node.id} ends here, since it cannot be written: ${why}` }),
   )
   const limit = new TimeLimit(node.policy.timeoutMs ?? 0, signal)
+  const signs = new VitalSigns(node.policy.stallMs ?? defaultStallMs, (beat) =>
+    emit({ type: 'node-heartbeat', node: node.id, ...beat }),
+  )
   const worker = context.workers.lend()
   try {
-    const executed = await executeIn(attempt, log, limit.signal, worker, context, execution)
+    const course = { attempt, log, signs, worker, signal: limit.signal }
+    const executed = await executeIn(course, context, execution)
     await worker.giveBack(!('notKept' in executed))
     return executed
   } catch (error) {
@@ -99,26 +107,43 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
       return { heldElsewhere: true }
     }
     const durationMs = performance.now() - began
+    const resourceUse = resourceUseOf(signs, execution.gpus, durationMs)
     const failure = limit.exceeded ? limit.failure : failureDetails(error)
     log.append(`${failure.code}: ${failure.stack ?? failure.message}`)
     try {
       const kept = await store.abandon(attempt, failure)
-      return { failure, durationMs, log: relative(project, kept.log) }
+      return { failure, durationMs, resourceUse, log: relative(project, kept.log) }
     } catch (unkept) {
       // The first failure must not hide behind the second: most likely both have one cause, a full disk.
       forgiveSystemError(unkept)
-      return { failure, durationMs, log: relative(project, attempt.log) }
+      return { failure, durationMs, resourceUse, log: relative(project, attempt.log) }
     }
   } finally {
+    signs.stop()
     limit.stop()
   }
 }
 
+function resourceUseOf(
+  signs: VitalSigns,
+  gpus: readonly string[],
+  durationMs: number,
+): ResourceUse | undefined {
+  if (gpus.length === 0) return signs.use
+  return { ...signs.use, gpuSeconds: Number(((gpus.length * durationMs) / 1000).toFixed(2)) }
+}
+
+/** What one attempt runs with. */
+interface Course {
+  readonly attempt: Attempt
+  readonly log: NodeLog
+  readonly signs: VitalSigns
+  readonly worker: LentWorker
+  readonly signal: AbortSignal
+}
+
 async function executeIn(
-  attempt: Attempt,
-  log: NodeLog,
-  signal: AbortSignal,
-  worker: LentWorker,
+  { attempt, log, signs, worker, signal }: Course,
   context: RunContext,
   execution: Execution,
 ): Promise<ExecutedNode> {
@@ -142,19 +167,28 @@ async function executeIn(
     worker,
     signal,
     onProgress: (progress) => {
+      signs.heard()
       store.report(attempt, progress)
       emit({ type: 'node-progress', node: node.id, ...progress })
     },
+    onProcess: (pid) => signs.watch(pid),
+    onUse: (use) => signs.told(use),
     onLog: (level, message) => {
+      signs.heard()
       log.append(level === 'warning' ? `warning: ${message}` : message)
       emit({ type: 'node-log', node: node.id, level, message })
     },
   })
+  signs.stop()
+  const outputs = await checkOutputs(context, node, attempt)
+  const durationMs = Math.round(performance.now() - began)
+  const resourceUse = resourceUseOf(signs, gpus, durationMs)
   const details: CommitDetails = {
     preimage: decision.preimage,
-    outputs: await checkOutputs(context, node, attempt),
+    outputs,
     startedAt,
-    durationMs: Math.round(performance.now() - began),
+    durationMs,
+    resourceUse,
     refresh: decision.refresh,
   }
   const changed = await changedInputs(context, values)
@@ -166,7 +200,7 @@ async function executeIn(
       message: `${node.id} wrote other bytes than before from the same inputs: ${record.differs.join(', ')}`,
     })
   }
-  return { outputs: record.outputs, durationMs: details.durationMs }
+  return { outputs: record.outputs, durationMs, resourceUse }
 }
 
 /** One input value as the stage sees it. */
@@ -298,10 +332,11 @@ async function commitForThisRun(
   const record = await store.commit(single, { ...details, preimage: unique })
   await store.discard(attempt)
   const verb = changed.length === 1 ? 'has' : 'have'
-  const { durationMs } = details
+  const { durationMs, resourceUse } = details
   return {
     outputs: record.outputs,
     durationMs,
+    resourceUse,
     notKept: `not kept: ${changed.join(', ')} ${verb} changed while it ran`,
   }
 }

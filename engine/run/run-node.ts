@@ -8,6 +8,7 @@ import { rememberOwnValues } from '../plan/differences.ts'
 import { hashFile, hashInputs, inputSources, type NodeOutputs, ownPath } from '../plan/inputs.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { ProgressThrottle } from '../stage/progress-throttle.ts'
+import type { ResourceUse } from '../stage/resource-use.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { attemptWork } from './attempts.ts'
 import { checkInput } from './check-values.ts'
@@ -73,18 +74,19 @@ async function execute(
   const executed = await work
   if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }
   if ('failure' in executed) {
-    return failed(context, node, executed.durationMs, executed.failure, executed.log)
+    return failed(context, node, executed.durationMs, executed.failure, executed)
   }
   if ('madeMeanwhile' in executed) {
     const reason = 'made by another run meanwhile'
     return await finish(context, node, decision, { outcome: 'reused', outputs: executed.outputs, reason })
   }
-  const { outputs, durationMs, notKept } = executed
+  const { outputs, durationMs, resourceUse, notKept } = executed
   if (notKept !== undefined) context.emit({ type: 'warning', message: `${node.id}: ${notKept}` })
   return await finish(context, node, decision, {
     outcome: 'executed',
     outputs,
     durationMs,
+    resourceUse,
     ...(notKept === undefined ? {} : { reason: notKept, remember: false }),
   })
 }
@@ -108,6 +110,7 @@ interface Finished {
   readonly outcome: 'executed' | 'reused'
   readonly outputs: NodeOutputs
   readonly durationMs?: number
+  readonly resourceUse?: ResourceUse | undefined
   /** What was spared. */
   readonly savedMs?: number
   readonly reason?: string
@@ -153,6 +156,7 @@ async function finish(
     key: decision.key,
     durationMs: Math.round(finished.durationMs ?? performance.now() - began),
     outputs: shown,
+    ...(finished.resourceUse === undefined ? {} : { resourceUse: finished.resourceUse }),
     ...(finished.savedMs === undefined ? {} : { savedMs: finished.savedMs }),
     ...(finished.reason === undefined ? {} : { reason: finished.reason }),
   })
@@ -180,14 +184,16 @@ function failed(
   node: WorkflowNode,
   durationMs: number,
   failure: NodeFailure,
-  log?: string,
+  attempt: { readonly log?: string; readonly resourceUse?: ResourceUse | undefined } = {},
 ): NodeResult {
+  const { log, resourceUse } = attempt
   context.emit({
     type: 'node-failed',
     node: node.id,
     durationMs: Math.round(durationMs),
     failure,
     ...(log === undefined ? {} : { log }),
+    ...(resourceUse === undefined ? {} : { resourceUse }),
   })
   return { state: 'failed' }
 }

@@ -2,6 +2,7 @@
 import type { FlowEvent, NodeCounts, NodeOutput } from '../events/event.ts'
 import type { CacheKey, NodeId, RunId } from '../identity.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
+import type { ResourceUse } from '../stage/resource-use.ts'
 
 export interface RunNodeState {
   readonly stage: string
@@ -11,6 +12,7 @@ export interface RunNodeState {
   readonly durationMs?: number
   /** Of a reused node: what executing it took. */
   readonly savedMs?: number
+  readonly resourceUse?: ResourceUse
   readonly outputs?: Readonly<Record<string, NodeOutput>>
   readonly failure?: StageFailureDetails
   readonly log?: string
@@ -56,21 +58,24 @@ export function applyEvent(state: GrowingRunState, event: FlowEvent, time: strin
       return
     case 'node-waiting':
     case 'node-progress':
+    case 'node-heartbeat':
     case 'node-log':
     case 'warning':
       return
     case 'node-finished': {
-      const { outcome, key, durationMs, savedMs, outputs, reason } = event
+      const { outcome, key, durationMs, savedMs, outputs, reason, resourceUse } = event
       const saved = savedMs === undefined ? {} : { savedMs }
+      const used = resourceUse === undefined ? {} : { resourceUse }
       const said = reason === undefined ? {} : { reason }
-      update(event.node, { state: outcome, key, durationMs, outputs, ...saved, ...said })
+      update(event.node, { state: outcome, key, durationMs, outputs, ...used, ...saved, ...said })
       return
     }
     case 'node-failed': {
-      const { durationMs, log } = event
+      const { durationMs, log, resourceUse } = event
       const { stack: _, ...failure } = event.failure
       const kept = log === undefined ? {} : { log }
-      update(event.node, { state: 'failed', durationMs, failure, ...kept })
+      const used = resourceUse === undefined ? {} : { resourceUse }
+      update(event.node, { state: 'failed', durationMs, failure, ...kept, ...used })
       return
     }
     case 'node-skipped':

@@ -2,11 +2,16 @@
 import { pathToFileURL } from 'node:url'
 import type { Progress, StageContext } from './define.ts'
 import type { KeptValues } from './kept.ts'
+import type { ResourceUse } from './resource-use.ts'
 import type { LogLevel, StageTask } from './worker-protocol.ts'
 
 export interface StageListener {
   onProgress(progress: Progress): void
   onLog(level: LogLevel, message: string): void
+  /** Of a stage that has a process: the process leads a group of its own. */
+  onProcess?(pid: number): void
+  /** Of a stage that has a process, when it is over. */
+  onUse?(use: ResourceUse): void
 }
 
 type AnyContext = StageContext<Record<string, unknown>, Record<string, unknown>, unknown>

@@ -79,6 +79,7 @@ export class WorkerProcess {
     const deadline = new Deadline(() => killGroup(this.#child, 'SIGKILL'), graceMs)
     const course = new Course(listener, deadline)
     this.#current = course
+    if (this.#child.pid !== undefined) listener.onProcess?.(this.#child.pid)
     const cancel = () => {
       send(this.#child, { type: 'cancel' })
       killGroup(this.#child, 'SIGTERM')
@@ -157,6 +158,9 @@ class Course {
         break
       case 'log':
         this.#listener.onLog(message.level, message.message)
+        break
+      case 'used':
+        this.#listener.onUse?.(message.use)
         break
       case 'finished':
       case 'failed':

@@ -3,6 +3,7 @@ import type { JsonObject } from '../identity.ts'
 import type { Progress } from './define.ts'
 import { isStageFailure, StageFailure, type StageFailureDetails } from './failure.ts'
 import { machineFailure } from './machine-failure.ts'
+import type { ResourceUse } from './resource-use.ts'
 
 /** What a stage is given, as plain data. */
 export interface StageTask {
@@ -47,6 +48,7 @@ export type FromWorker =
   | { readonly type: 'started' }
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string }
+  | { readonly type: 'used'; readonly use: ResourceUse }
   | { readonly type: 'finished'; readonly staying?: Staying }
   | { readonly type: 'failed'; readonly error: CarriedError }
 

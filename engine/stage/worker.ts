@@ -7,7 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { Worker } from 'node:worker_threads'
 import { KeptValues } from './kept.ts'
 import { CleanState } from './leftovers.ts'
-import { NodePeak } from './peak-memory.ts'
+import { NodeUse } from './node-use.ts'
 import { ProgressThrottle } from './progress-throttle.ts'
 import { runStage } from './run-stage.ts'
 import { forgetMemoryTuning } from './worker-memory.ts'
@@ -26,6 +26,11 @@ class StageRun {
 
   log(level: LogLevel, message: string): void {
     this.say({ type: 'log', level, message })
+  }
+
+  tell(use: NodeUse): void {
+    this.log('info', use.describe())
+    this.say({ type: 'used', use: use.read() })
   }
 
   say(message: FromWorker): void {
@@ -124,7 +129,7 @@ async function run(message: ToWorker & { type: 'run' }): Promise<void> {
   stagesRun++
   if (stagesRun === 1) watchEngine(message.graceMs)
   clean ??= new CleanState()
-  const peak = new NodePeak(stagesRun === 1)
+  const use = new NodeUse(stagesRun === 1)
   const listener = {
     onProgress: stage.progress.push.bind(stage.progress),
     onLog: stage.log.bind(stage),
@@ -134,10 +139,10 @@ async function run(message: ToWorker & { type: 'run' }): Promise<void> {
       runStage(message.bundle, message.task, stage.cancelled.signal, listener, kept),
     )
   } catch (error) {
-    stage.log('info', peak.describe())
+    stage.tell(use)
     return end({ type: 'failed', error: carry(error) })
   }
-  stage.log('info', peak.describe())
+  stage.tell(use)
   if (message.stayMark === undefined) return end({ type: 'finished' })
   stage.progress.flush()
   // What it still does is not to fail it, just as if its process had ended here.

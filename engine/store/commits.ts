@@ -11,6 +11,7 @@ import type { ValueKind } from '../fingerprint/value.ts'
 import type { CacheKey } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { forgiveSystemError } from '../stage/machine-failure.ts'
+import type { ResourceUse } from '../stage/resource-use.ts'
 import type { Actions } from './actions.ts'
 import type { Attempt, Attempts } from './attempts.ts'
 import { type Blobs, syncFolders, type UnsyncedFolders } from './blobs.ts'
@@ -29,6 +30,7 @@ export interface CommitDetails {
   /** ISO 8601, when the stage began. */
   readonly startedAt: string
   readonly durationMs: number
+  readonly resourceUse?: ResourceUse | undefined
   /** What it ran on. */
   readonly device?: string | undefined
   /** Replace an earlier result of the key. Default: false. */
@@ -129,7 +131,7 @@ export class Commits {
     outputs: Readonly<Record<string, RecordedOutput>>,
     lock: string,
   ): Promise<CommittedRecord | undefined> {
-    const { preimage, startedAt, durationMs, device, refresh = false } = details
+    const { preimage, startedAt, durationMs, resourceUse, device, refresh = false } = details
     const read = await this.#actions.read(attempt.key)
     const earlier = read.state === 'found' ? read.record : undefined
     const differs = earlier === undefined ? [] : differingPorts(earlier, outputs)
@@ -148,6 +150,7 @@ export class Commits {
       startedAt,
       createdAt: new Date().toISOString(),
       durationMs,
+      ...(resourceUse === undefined ? {} : { resourceUse }),
       ...(device === undefined ? {} : { device }),
     }
     if (earlier === undefined)

@@ -2,6 +2,7 @@
 import { cacheKey, type KeyPreimage } from '../fingerprint/key.ts'
 import type { ValueKind } from '../fingerprint/value.ts'
 import type { CacheKey, ContentHash } from '../identity.ts'
+import type { ResourceUse } from '../stage/resource-use.ts'
 
 export const RECORD_SCHEMA = 1
 
@@ -26,6 +27,7 @@ export interface ActionRecord {
   /** ISO 8601, when the record was written. */
   readonly createdAt: string
   readonly durationMs: number
+  readonly resourceUse?: ResourceUse
   /** Where it was computed, if the stage told. */
   readonly device?: string
 }

@@ -2,6 +2,7 @@
 import type { FlowEvent } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import type { RunDisplay } from './display.ts'
+import { heartbeatText } from './heartbeat-text.ts'
 import { holderText } from './holder-text.ts'
 import { progressText } from './progress-text.ts'
 import { countText, durationText } from './quantities.ts'
@@ -26,6 +27,8 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
   /** Lines of reused nodes wait for something else to happen: a run that does nothing says so in one line. */
   let held: string[] = []
   const printedAtMs = new Map<NodeId, number>()
+  /** Said once, and again in the lines of silent nodes. */
+  const stalled = new Set<NodeId>()
   /** Characters of the longest name. */
   let nameWidth = 0
 
@@ -69,6 +72,15 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
         if (complete || since >= progressEveryMs)
           printNode(event.node, progressText(nodeOf(view, event.node)))
         return
+      }
+      case 'node-heartbeat': {
+        if (event.stalledMs === undefined) {
+          stalled.delete(event.node)
+          return
+        }
+        if (stalled.has(event.node)) return
+        stalled.add(event.node)
+        return printNode(event.node, heartbeatText(event))
       }
       case 'node-log':
         return printNode(event.node, event.level === 'warning' ? `warning: ${event.message}` : event.message)
@@ -119,7 +131,9 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
         continue
       }
       const last = progressText(node)
-      const running = `still running, ${durationText(now - (node.startedAtMs ?? now))}`
+      const known = node.heartbeat === undefined ? '' : heartbeatText(node.heartbeat)
+      const clock = durationText(now - (node.startedAtMs ?? now))
+      const running = `still running, ${clock}${known === '' ? '' : ` (${known})`}`
       printNode(node.node, last === '' ? running : `${running}; last: ${last}`)
     }
   }, 1000)

@@ -1,4 +1,5 @@
 /** @file A node's progress in one line: "step 40/120, loss 1.234, 812 tokens/s, 1m 20s left". */
+import { heartbeatText } from './heartbeat-text.ts'
 import { clockText, durationText, numberText } from './quantities.ts'
 import type { NodeView } from './view-model.ts'
 
@@ -32,13 +33,17 @@ const separator = '  '
  */
 export function runningText(node: NodeView, nowMs: number, columns: number): string {
   const { count, loss, rate, left } = progressParts(node)
+  const { heartbeat } = node
+  const beat = heartbeat && heartbeatText(heartbeat)
   const pieces = [
+    { text: heartbeat?.stalledMs === undefined ? undefined : beat, importance: 6 },
     { text: count ?? node.lastLine, importance: 6 },
     { text: left, importance: 5 },
     { text: node.progress?.note, importance: 4 },
     { text: loss, importance: 3 },
     { text: sparkline(node.losses), importance: 0 },
     { text: rate, importance: 1 },
+    { text: heartbeat?.stalledMs === undefined ? beat : undefined, importance: 1 },
     { text: clockText(Math.max(0, nowMs - (node.startedAtMs ?? nowMs))), importance: 2 },
   ].filter(({ text }) => text !== undefined && text !== '')
   for (let least = 0; least < 6; least++) {

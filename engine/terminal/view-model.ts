@@ -33,6 +33,12 @@ export interface NodeView {
   readonly remainingMs?: number
   /** Its latest log line. */
   readonly lastLine?: string
+  /** What is known of it since it last said anything. */
+  readonly heartbeat?: {
+    readonly cores?: number
+    readonly memoryBytes?: number
+    readonly stalledMs?: number
+  }
   /** When it was last heard of. */
   readonly heardAtMs?: number
   readonly outputs: Readonly<Record<string, NodeOutput>>
@@ -106,8 +112,17 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
       return updateNode(view, event.node, (node) => withHolder(node, event.holder, nowMs))
     case 'node-progress':
       return updateNode(view, event.node, (node) => withProgress(node, event, nowMs))
+    case 'node-heartbeat': {
+      const { cores, memoryBytes, stalledMs } = event
+      const heartbeat = {
+        ...(cores === undefined ? {} : { cores }),
+        ...(memoryBytes === undefined ? {} : { memoryBytes }),
+        ...(stalledMs === undefined ? {} : { stalledMs }),
+      }
+      return updateNode(view, event.node, (node) => ({ ...node, heartbeat }))
+    }
     case 'node-log': {
-      const next = updateNode(view, event.node, (node) => ({
+      const next = updateNode(view, event.node, ({ heartbeat: _, ...node }) => ({
         ...node,
         lastLine: event.message,
         heardAtMs: nowMs,
@@ -184,7 +199,7 @@ function updateNode(view: RunView, id: NodeId, update: (node: NodeView) => NodeV
 
 /** Progress before a node starts is that of fetching its inputs, of another run, or of an attempt that failed. */
 function withoutOthersProgress(node: NodeView): NodeView {
-  const { holder: _, retry: __, progress: ___, countedFrom: ____, remainingMs: _____, ...own } = node
+  const { holder, retry, progress, countedFrom, remainingMs, heartbeat, ...own } = node
   return { ...own, losses: [] }
 }
 
@@ -214,7 +229,7 @@ function withProgress(node: NodeView, event: Progress, nowMs: number): NodeView 
     node.progress.unit === unit &&
     node.progress.total === total
   const countedFrom = sameCount ? node.countedFrom : { step, atMs: nowMs }
-  const { remainingMs: _, ...rest } = node
+  const { remainingMs: _, heartbeat: __, ...rest } = node
   const remainingMs = estimateRemaining(countedFrom, step, total, nowMs)
   return {
     ...rest,

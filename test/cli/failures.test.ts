@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { GateServer } from './gate-server.ts'
 import { TestProject } from './test-project.ts'
 
-test('a failed node stops its dependants only, and the last lines name the cause', async () => {
+test('rule 19: a failed node stops its dependants only, and the last lines name the cause', async () => {
   const project = new TestProject({
     'w.yaml': `nodes:
   bad:   { uses: fussy, in: { text: bad.txt } }

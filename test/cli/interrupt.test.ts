@@ -16,7 +16,7 @@ async function heldRun() {
   return { gate, project, running, held }
 }
 
-test('the first Ctrl-C lets the stage write a checkpoint, exits with 130, and a rerun goes on from there', async () => {
+test('rule 18: the first Ctrl-C lets the stage write a checkpoint, exits with 130, and a rerun goes on from there', async () => {
   const { gate, project, running } = await heldRun()
   running.process.kill('SIGINT')
   const run = withEvents(await running.finished)
@@ -43,7 +43,7 @@ test('SIGTERM stops as cleanly', async () => {
   expect((await running.finished).code).toBe(130)
 })
 
-test('the second Ctrl-C does not wait for a stage that does not listen', async () => {
+test('rule 18: the second Ctrl-C does not wait for a stage that does not listen', async () => {
   const gate = await GateServer.listen()
   const project = new TestProject({
     'w.yaml': 'nodes:\n  deaf: { uses: deaf, in: { text: in.txt } }\n',

@@ -162,7 +162,7 @@ async function holdAll() {
   await new Promise<void>((resolve) => connect('${socket}', resolve))
 }`
 
-test('a stage that does not heed the cancel is killed after the grace period, with all that it started', async () => {
+test('rule 18: a stage that does not heed the cancel is killed after the grace period, with all that it started', async () => {
   const held = new Held()
   write(
     `await holdAll()

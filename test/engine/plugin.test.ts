@@ -109,7 +109,7 @@ test('a plugin of a project is found, described, run in a worker and its output 
     'info: imported',
     'info: inputs {} true',
     'info: logged',
-    expect.stringMatching(/^info: peak memory [\d.]+ MB$/),
+    expect.stringMatching(/^info: peak memory [\d.]+ MB, processor time [\d.]+ s$/),
     'info: to stderr',
     'warning: warned',
   ])

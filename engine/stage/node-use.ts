@@ -1,0 +1,43 @@
+/** @file What one node uses in its worker process, which others may have used before it. */
+import fs from 'node:fs'
+import { sizeText } from '../terminal/quantities.ts'
+import { peakMemoryBytes } from './peak-memory.ts'
+import { groupUse } from './process-group.ts'
+import { type ResourceUse, resourceUseText } from './resource-use.ts'
+
+export class NodeUse {
+  /** What earlier nodes have left in memory; 0 in a fresh process. */
+  readonly #heldBytes: number
+  /** What they have used. A fresh process has come into being for this node. */
+  readonly #earlierCpuSeconds: number
+
+  constructor(isFresh: boolean) {
+    this.#heldBytes = isFresh ? 0 : process.memoryUsage.rss()
+    this.#earlierCpuSeconds = isFresh ? 0 : cpuSeconds()
+    if (!isFresh) forgetPeak()
+  }
+
+  read(): ResourceUse {
+    const used = cpuSeconds() - this.#earlierCpuSeconds
+    return { cpuSeconds: Number(used.toFixed(2)), peakMemoryBytes: peakMemoryBytes() }
+  }
+
+  describe(): string {
+    const text = resourceUseText(this.read())
+    return this.#heldBytes === 0 ? text : `${text}; ${sizeText(this.#heldBytes)} of memory held from before`
+  }
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return groupUse(process.pid)?.cpuSeconds ?? (user + system) / 1e6
+}
+
+/** From here on Linux counts anew. Elsewhere the peak stays that of the process. */
+function forgetPeak(): void {
+  try {
+    fs.writeFileSync('/proc/self/clear_refs', '5')
+  } catch {
+    // Some containers do not permit it.
+  }
+}
