@@ -17,7 +17,7 @@ import { exitCode } from './exit-code.ts'
 import { openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
 import { reportDiagnostics, wantsColor } from './report-diagnostics.ts'
-import { jsonOption, valueOptions } from './workflow-options.ts'
+import { jsonOption, safeOption, valueOptions } from './workflow-options.ts'
 
 /** A comparison, and where the earlier result came from as far as its run is still known. */
 type DatedComparison = Comparison & { readonly run?: RunOfKey }
@@ -41,7 +41,7 @@ export const explainCommand: CliCommand = {
   name: 'explain',
   summary: 'Show why a node would run or be reused, and what its cache key is made of.',
   positionals: ['NODE', '[WORKFLOW]'],
-  options: { ...valueOptions, ...jsonOption },
+  options: { ...valueOptions, ...safeOption, ...jsonOption },
   details: `Without WORKFLOW: the one that ran last here. The key is compared with the node's own latest run, and with the
 result in the store that differs in the fewest things, whichever node or workflow made it.
 --json prints the whole preimage of the key, and of those that it is compared with.`,

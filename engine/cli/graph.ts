@@ -13,7 +13,7 @@ import { type OpenWorkflow, openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
 import { reportDiagnostics, wantsColor } from './report-diagnostics.ts'
 import { terminalWidth } from './table.ts'
-import { selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
+import { safeOption, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
 
 const { refresh: _, ...narrowing } = selectionOptions
 
@@ -45,6 +45,7 @@ export const graphCommand: CliCommand = {
     plan: { type: 'boolean', description: 'Colour each node by what a run would do with it.' },
     ...valueOptions,
     ...narrowing,
+    ...safeOption,
     json: { type: 'boolean', description: 'The same as --format json.' },
   },
   details: `In the terminal, nodes are boxes; where they find no room, an indented list. What was expanded from one node, or
