@@ -7,7 +7,8 @@ import type { CliCommand } from './command.ts'
 import { exitCode } from './exit-code.ts'
 import { openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
-import { wantsColor } from './report-diagnostics.ts'
+import { reportDiagnostics, wantsColor } from './report-diagnostics.ts'
+import { sharedCacheOptions, sharedResults } from './shared-cache-options.ts'
 import { tableText, terminalWidth } from './table.ts'
 import {
   jsonOption,
@@ -22,7 +23,7 @@ export const planCommand: CliCommand = {
   name: 'plan',
   summary: 'Show what `flow run` would do, node by node, and why.',
   positionals: ['WORKFLOW'],
-  options: { ...valueOptions, ...selectionOptions, ...safeOption, ...jsonOption },
+  options: { ...valueOptions, ...selectionOptions, ...sharedCacheOptions, ...safeOption, ...jsonOption },
   details: `Decisions: \`run\`, \`reuse\`, \`skip\` where its condition is false, or \`unknown\` where it depends on what a node
 before it will write.
 --json prints one document: {"workflow","file","nodes":[{"node","stage","decision","reason","until"?,"key"?}]}.`,
@@ -31,7 +32,11 @@ before it will write.
     const { project, options, positionals } = invocation
     const opened = await openWorkflow(invocation, positionals[0])
     if (opened === undefined) return exitCode.invalid
-    const store = await Store.open(resolve(project, '.flow'))
+    const shared = await sharedResults(invocation, 'look')
+    const store = await Store.open(resolve(project, '.flow'), { shared })
+    shared?.onWarning((message) =>
+      reportDiagnostics([{ code: 'shared-cache', severity: 'warning', message }], { json: false }),
+    )
     try {
       const wanted = { selection: selectionOf(options), refresh: refreshOf(options) }
       const ready = await prepareOpened(invocation, opened, store, wanted)

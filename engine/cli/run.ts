@@ -15,6 +15,7 @@ import { openWorkflow } from './open-workflow.ts'
 import { prepareOpened } from './prepare-opened.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
 import { limitOptions, readLimits, readSlots } from './run-limits.ts'
+import { sharedCacheOptions, sharedCacheWriteOptions, sharedResults } from './shared-cache-options.ts'
 import { holdSizeCap, sizeCap } from './size-cap.ts'
 import { jsonOption, refreshOf, selectionOf, selectionOptions, valueOptions } from './workflow-options.ts'
 
@@ -26,6 +27,8 @@ export const runCommand: CliCommand = {
     ...valueOptions,
     ...selectionOptions,
     ...limitOptions,
+    ...sharedCacheOptions,
+    ...sharedCacheWriteOptions,
     isolate: {
       type: 'boolean',
       description:
@@ -63,7 +66,8 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
     const capacity = machineCapacity({ ...limits, ...slots })
 
     const flowFolder = resolve(project, '.flow')
-    const store = await Store.open(flowFolder)
+    const shared = await sharedResults(invocation, 'take')
+    const store = await Store.open(flowFolder, { shared })
     const interrupt = interruption()
     try {
       const wanted = { selection: selectionOf(options), refresh: refreshOf(options) }
@@ -80,6 +84,7 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
       interrupt.onInterrupt(() =>
         display.onEvent({ type: 'warning', message: 'stopping; press Ctrl-C again to stop at once' }),
       )
+      shared?.onWarning((message) => display.onEvent({ type: 'warning', message }))
       try {
         const summary = await runWorkflow(
           {
@@ -91,7 +96,10 @@ Exit codes: 0 done, 1 a node failed, 2 the workflow or the command line is wrong
             flowFolder,
             signal: interrupt.signal,
             emit: display.onEvent,
-            ...(maxBytes === undefined ? {} : { makeRoom: (emit) => holdSizeCap(store, maxBytes, emit) }),
+            onNodesEnded: async (emit) => {
+              await shared?.settled()
+              if (maxBytes !== undefined) await holdSizeCap(store, maxBytes, emit)
+            },
           },
           ready.prepared,
         )

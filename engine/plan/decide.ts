@@ -44,7 +44,8 @@ export async function decide(question: {
   }
   const found = await store.lookup(key)
   if (found.record !== undefined) {
-    return { decision: 'reuse', key, preimage, record: found.record, reason: 'up to date', refresh: false }
+    const { record, origin: reason = 'up to date' } = found
+    return { decision: 'reuse', key, preimage, record, reason, refresh: false }
   }
   const last = await store.lastRun(workflow.file, node.id)
   const [first, ...others] = last === undefined ? [] : keyDifferences(last.preimage, preimage)

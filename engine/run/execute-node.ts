@@ -194,6 +194,7 @@ async function executeIn(
   const changed = await changedInputs(context, values)
   if (changed.length > 0) return await commitForThisRun(context, attempt, details, changed)
   const record = await store.commit(attempt, details)
+  store.share(record.key)
   if (record.differs.length > 0) {
     emit({
       type: 'warning',

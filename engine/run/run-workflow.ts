@@ -33,7 +33,7 @@ export interface RunOptions extends RunRequest {
   readonly signal: AbortSignal
   readonly emit: EventListener
   /** Called when nodes were executed and all nodes have ended, while the run still counts as running. */
-  readonly makeRoom?: ((emit: EventListener) => Promise<void>) | undefined
+  readonly onNodesEnded?: ((emit: EventListener) => Promise<void>) | undefined
 }
 
 export interface RunSummary {
@@ -107,7 +107,7 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   for (const node of nodes) results.set(node.id, settleAndTidy(node))
   const counts = { executed: 0, reused: 0, failed: 0, skipped: 0 }
   for (const result of await Promise.all(results.values())) counts[result.state] += 1
-  if (counts.executed > 0) await options.makeRoom?.(emit)
+  if (counts.executed > 0) await options.onNodesEnded?.(emit)
 
   const interrupted = options.signal.aborted
   const ok = counts.failed === 0 && !interrupted

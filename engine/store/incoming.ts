@@ -17,7 +17,7 @@ import { type ActionRecord, parseRecord } from './record.ts'
 import { parseSealed } from './sealed-json.ts'
 import type { StoreParts } from './store.ts'
 
-/** Of a record or a log: far more than any that Flow writes. */
+/** Of a record, a listing or a log: far more than any that Flow writes. */
 export const MAX_TEXT_BYTES = 64 << 20
 
 /** Blobs by their hash, each checked, in files of this store's own. */
@@ -35,27 +35,30 @@ export function readForeignRecord(text: string, key: CacheKey): ActionRecord {
 }
 
 /**
- * Writes the bytes to a file of this store's own, no more of them than there should be, and returns its path. Throws a
- * `StageFailure` (`foreign-bytes`) where they are not those of `hash`.
+ * Writes the bytes to a file of this store's own, no more of them than there should be, and returns its path. Without
+ * `sizeBytes` it is a listing, whose size no record tells. Throws a `StageFailure` (`foreign-bytes`) where the bytes are
+ * not those of `hash`.
  */
 export async function receiveBlob(
   { owner }: StoreParts,
   bytes: AsyncIterable<Uint8Array>,
   hash: ContentHash,
-  sizeBytes: number,
+  sizeBytes?: number,
 ): Promise<string> {
   const path = await owner.temporary()
   const digest = createHash('sha256')
+  const mostBytes = sizeBytes ?? MAX_TEXT_BYTES
   let receivedBytes = 0
   const wrong = (what: string) => refusal('foreign-bytes', `what is offered as blob ${hash} ${what}`)
   async function* checked() {
     for await (const chunk of bytes) {
       receivedBytes += chunk.length
-      if (receivedBytes > sizeBytes) throw wrong(`has more than ${sizeBytes} bytes`)
+      if (receivedBytes > mostBytes) throw wrong(`has more than ${mostBytes} bytes`)
       digest.update(chunk)
       yield chunk
     }
-    if (receivedBytes !== sizeBytes) throw wrong(`has ${receivedBytes} bytes, not ${sizeBytes}`)
+    if (sizeBytes !== undefined && receivedBytes !== sizeBytes)
+      throw wrong(`has ${receivedBytes} bytes, not ${sizeBytes}`)
     if (digest.digest('hex') !== hash) throw wrong('holds other bytes')
   }
   try {

@@ -5,7 +5,12 @@ import type { ActionRecord } from './record.ts'
 import type { Trees } from './trees.ts'
 
 export type LookupResult =
-  | { readonly record: ActionRecord; readonly reason?: undefined }
+  | {
+      readonly record: ActionRecord
+      readonly reason?: undefined
+      /** Where it is or was taken from, if not this store: "from the shared cache". */
+      readonly origin?: string
+    }
   | {
       readonly record?: undefined
       /** One line: "no earlier result", "output adapter: adapter_config.json is missing". */

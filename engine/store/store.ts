@@ -32,6 +32,7 @@ import { Quarantine } from './quarantine.ts'
 import { enter, leave } from './readers.ts'
 import type { ActionRecord } from './record.ts'
 import { readSealed, seal } from './sealed-json.ts'
+import type { SharedResults } from './shared/shared-results.ts'
 import { sweep } from './sweep.ts'
 import { Trees } from './trees.ts'
 import { Views } from './views.ts'
@@ -56,6 +57,11 @@ export interface StoreParts {
   readonly lookups: Lookups
 }
 
+export interface StoreOptions extends StatCacheOptions {
+  /** Where results are looked for that this store has not. */
+  readonly shared?: SharedResults | undefined
+}
+
 export class Store {
   /** Absolute path of the project: the parent of `.flow`. */
   readonly project: string
@@ -64,6 +70,7 @@ export class Store {
   readonly parts: StoreParts
   readonly pins: Pins
   readonly #owner: Owner
+  readonly #shared: SharedResults | undefined
   readonly #trees: Trees
   readonly #views: Views
   readonly #leases: Leases
@@ -77,10 +84,11 @@ export class Store {
   readonly #outlines: Outlines
   readonly #blobs: Blobs
 
-  private constructor(layout: Layout, owner: Owner, options: StatCacheOptions) {
+  private constructor(layout: Layout, owner: Owner, options: StoreOptions) {
     this.layout = layout
     this.project = dirname(layout.root)
     this.#owner = owner
+    this.#shared = options.shared
     this.statCache = new StatCache(layout.statCache, options)
     const quarantine = new Quarantine(layout, owner)
     this.pins = new Pins(layout, owner)
@@ -113,7 +121,7 @@ export class Store {
    * Opens the store in `flowFolder` (`<project>/.flow`), made where it is missing, and removes what dead processes left.
    * Throws a `StageFailure` (`store-version`) for a store of another layout.
    */
-  static async open(flowFolder: string, options: StatCacheOptions = {}): Promise<Store> {
+  static async open(flowFolder: string, options: StoreOptions = {}): Promise<Store> {
     const layout = new Layout(resolve(flowFolder))
     for (const folder of layout.folders) mkdirSync(folder, { recursive: true })
     const owner = new Owner(layout)
@@ -129,8 +137,16 @@ export class Store {
   }
 
   /** The record of `key` if every byte that it names is whole; otherwise why not, and what is damaged is quarantined. */
-  lookup(key: CacheKey): Promise<LookupResult> {
-    return this.#lookups.lookup(key)
+  async lookup(key: CacheKey): Promise<LookupResult> {
+    const found = await this.#lookups.lookup(key)
+    if (found.record !== undefined || this.#shared === undefined) return found
+    const record = await this.#shared.find(this.parts, key)
+    return record === undefined ? found : { record, origin: this.#shared.origin }
+  }
+
+  /** Writes a committed result to the shared cache, where there is one that is to be written. */
+  share(key: CacheKey): void {
+    this.#shared?.share(this.parts, key)
   }
 
   /** Every record, in no particular order, whether or not its blobs are whole. */
