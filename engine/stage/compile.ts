@@ -6,6 +6,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Diagnostic } from '../diagnostic.ts'
+import { flowRoot } from '../flow-root.ts'
 import type { BundledEntry, Entry } from './bundle.ts'
 import { cacheFolder, replaceFile, sweepFolders, touch } from './cache-folder.ts'
 import type { CompiledModule } from './catalog.ts'
@@ -64,10 +65,12 @@ export async function compileAll(entries: readonly Entry[]): Promise<CompileResu
     if (module === undefined) stale.push(entry)
     else results.set(entry.file, { module })
   }
-  if (stale.length > 0) {
-    for (const [entry, result] of await build(stale)) results.set(entry.file, result)
-    sweep()
-  }
+  for (const [entry, result] of await build(stale)) results.set(entry.file, result)
+  // Flow's own share modules whatever was compiled when, so that what one keeps in a process another can use.
+  const own = real.filter((entry) => entry.root === flowRoot)
+  const isApart = areOfSeveralBuilds(own.map((entry) => results.get(entry.file)!))
+  if (isApart) for (const [entry, result] of await build(own)) results.set(entry.file, result)
+  if (stale.length > 0 || isApart) sweep()
   return real.map((entry) => results.get(entry.file)!)
 }
 
@@ -84,7 +87,14 @@ export function importModule(module: CompiledModule): Promise<Readonly<Record<st
   return import(/* @vite-ignore */ pathToFileURL(module.bundle).href)
 }
 
+/** Not of those of which one is faulty. */
+function areOfSeveralBuilds(results: readonly CompileResult[]): boolean {
+  const folders = results.map(({ module }) => module && path.dirname(module.bundle))
+  return !folders.includes(undefined) && new Set(folders).size > 1
+}
+
 async function build(entries: readonly Entry[]): Promise<[Entry, CompileResult][]> {
+  if (entries.length === 0) return []
   const { bundle, BundleFailure } = await import('./bundle.ts')
   try {
     const bundled = await bundle(entries)

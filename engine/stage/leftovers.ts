@@ -14,18 +14,24 @@ export class CleanState {
 
   /** What is not as it was, in a few words; undefined where nothing is. */
   async leftover(): Promise<string | undefined> {
-    // What is being closed is closed some turns later.
-    for (let turn = 0; turn < closingTurns; turn++) {
-      await nextTurn()
-      if (more(resources(), this.#resources) === undefined) break
-    }
+    const resource = await this.#openResource()
     if (currentFolder() !== this.#folder) return 'another working folder'
     if (environment() !== this.#environment) return 'another environment'
     const listener = more(listeners(), this.#listeners)
     if (listener !== undefined) return `a listener of the process's ${listener}`
-    const resource = more(resources(), this.#resources)
     if (resource !== undefined) return `an open ${resource}`
     return isAlone() ? undefined : 'a process that it started'
+  }
+
+  /** What is being closed is closed some turns later, and garbage collection takes a turn of its own at any time. */
+  async #openResource(): Promise<string | undefined> {
+    let found: string | undefined
+    for (let turn = 0; turn < closingTurns; turn++) {
+      await nextTurn()
+      found = more(resources(), this.#resources)
+      if (found === undefined) break
+    }
+    return found
   }
 }
 

@@ -35,7 +35,7 @@ test('one process serves all nodes, loads the model once, and makes the very byt
   expect(isolated).toMatchObject({ code: 0, stderr: '', executed: nodes })
   expect(nodesThatSay(isolated, 'model loaded in').sort()).toEqual(readersOfTheModel)
   expect({ values: outputHashes(isolated), files: job.outputs(), blobs: job.blobDigests() }).toEqual(made)
-}, 120_000)
+}, 300_000)
 
 test('rule 13: interrupted, then killed, then resumed in a process that served another node, dpo ends with the same bytes', async () => {
   const args = ['--until', 'dpo', '--param', 'max_steps=30']
@@ -63,4 +63,4 @@ test('rule 13: interrupted, then killed, then resumed in a process that served a
   job.wipe()
   const undisturbed = await job.run(...args)
   expect({ values: outputHashes(undisturbed), files: job.outputs() }).toEqual(made)
-}, 120_000)
+}, 300_000)
