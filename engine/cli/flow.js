@@ -38,7 +38,8 @@ function freshEngine(cacheFolder) {
  */
 function loadEngine(file, command) {
   const parameters = ['exports', 'require', 'module', '__filename', '__dirname', '__import']
-  const text = `(function (${parameters.join(', ')}) {${readFileSync(file, 'utf8')}\n})`
+  // The build writes nothing but ASCII.
+  const text = `(function (${parameters.join(', ')}) {${readFileSync(file, 'latin1')}\n})`
   const kept = `${file}.${/^[a-z]+$/.test(command) ? command : 'other'}-${process.version}-${process.arch}`
   const cachedData = readKept(kept)
   const script = new vm.Script(text, { filename: file, ...(cachedData && { cachedData }) })

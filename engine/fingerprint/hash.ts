@@ -1,5 +1,5 @@
 /** @file sha256 of texts and of files, and the identity of a file's bytes at the moment they were read. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ContentHash } from '../identity.ts'
@@ -10,7 +10,7 @@ const READ_BYTES = 1 << 20
 const READ_ATTEMPTS = 3
 
 export function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
+  return hash('sha256', data)
 }
 
 /** What tells one state of a file's bytes from another without reading them. */
@@ -68,15 +68,20 @@ export async function hashFile(path: string): Promise<HashedFile> {
   })
 }
 
+/** Reads one chunk while it digests the one before. */
 async function hashBytes(file: FileHandle, expectedBytes: number): Promise<ContentHash> {
   const digest = createHash('sha256')
   // One byte more than the file holds, so that a small file ends with its first read but one.
-  const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, expectedBytes + 1))
+  const chunkBytes = Math.min(READ_BYTES, expectedBytes + 1)
+  let [filling, filled] = [Buffer.allocUnsafe(chunkBytes), Buffer.allocUnsafe(chunkBytes)]
   let position = 0
+  let reading = file.read(filling, 0, chunkBytes, position)
   for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
+    const { bytesRead } = await reading
     if (bytesRead === 0) return digest.digest('hex') as ContentHash
-    digest.update(bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead))
     position += bytesRead
+    ;[filling, filled] = [filled, filling]
+    reading = file.read(filling, 0, chunkBytes, position)
+    digest.update(bytesRead === chunkBytes ? filled : filled.subarray(0, bytesRead))
   }
 }

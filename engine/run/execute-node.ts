@@ -89,7 +89,7 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
   const signs = new VitalSigns(node.policy.stallMs ?? defaultStallMs, (beat) =>
     emit({ type: 'node-heartbeat', node: node.id, ...beat }),
   )
-  const worker = context.workers.lend()
+  const worker = (await context.workers()).lend()
   try {
     const course = { attempt, log, signs, worker, signal: limit.signal }
     const executed = await executeIn(course, context, execution)

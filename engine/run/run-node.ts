@@ -10,7 +10,6 @@ import { StageFailure } from '../stage/failure.ts'
 import { ProgressThrottle } from '../stage/progress-throttle.ts'
 import type { ResourceUse } from '../stage/resource-use.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
-import { attemptWork } from './attempts.ts'
 import { checkInput } from './check-values.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
 import type { PerformedWork } from './perform-work.ts'
@@ -69,7 +68,10 @@ async function execute(
   decision: Decision,
   upstream: ReadonlyMap<NodeId, NodeOutputs>,
 ): Promise<NodeResult> {
-  const work = attemptWork(context, { node, decision, upstream })
+  // What only an execution needs is not loaded where all is reused.
+  const work = import('./attempts.ts').then(({ attemptWork }) =>
+    attemptWork(context, { node, decision, upstream }),
+  )
   context.work.set(decision.key, { node: node.id, result: work })
   const executed = await work
   if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }
@@ -146,7 +148,7 @@ async function finish(
       ...(description === undefined ? {} : { description }),
     }
   }
-  if (finished.remember !== false && (await store.rememberRun(workflow.file, node.id, decision.preimage))) {
+  if (finished.remember !== false && (await store.rememberRun(workflow.file, node.id, decision))) {
     await rememberOwnValues(context, node, decision.preimage.inputs)
   }
   context.emit({

@@ -9,7 +9,7 @@ import type { CacheKey, NodeId, RunId } from '../identity.ts'
 import type { NodeOutputs } from '../plan/inputs.ts'
 import type { PreparedRun, RunRequest } from '../plan/prepare.ts'
 import type { Catalog } from '../stage/catalog.ts'
-import { WorkerPool } from '../stage/worker-pool.ts'
+import type { WorkerPool } from '../stage/worker-pool.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import type { Capacity } from './capacity.ts'
 import { pathLengths } from './critical-path.ts'
@@ -52,7 +52,8 @@ export type NodeResult =
 /** What the nodes of one run share. */
 export interface RunContext extends RunOptions {
   readonly slots: Slots
-  readonly workers: WorkerPool
+  /** Made when first asked for: a run that only reuses needs none of its code. */
+  readonly workers: () => Promise<WorkerPool>
   readonly journal: Journal
   /** Made when first asked for: a run that executes nothing needs none. */
   readonly priorities: () => ReadonlyMap<NodeId, number>
@@ -73,13 +74,17 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     lossTold = true
     options.emit({ type: 'warning', message: `the history of this run has gaps: ${journal.loss}` })
   }
+  let workers: Promise<WorkerPool> | undefined
   let priorities: ReadonlyMap<NodeId, number> | undefined
   const context: RunContext = {
     ...options,
     emit,
     journal,
     slots: new Slots(options.capacity),
-    workers: new WorkerPool({ jobs: options.capacity.jobs, isolate: options.isolate ?? false }),
+    workers: () => {
+      workers ??= openWorkers(options)
+      return workers
+    },
     priorities: () => {
       priorities ??= pathLengths(workflow, earlierDurations(options.flowFolder, workflow))
       return priorities
@@ -101,7 +106,7 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   const settleAndTidy = async (node: WorkflowNode) => {
     const result = await settle(context, prepared, node, results)
     keeping.delete(node)
-    if (keeping.size === 0) await context.workers.endIdle()
+    if (keeping.size === 0) await (await workers)?.endIdle()
     return result
   }
   for (const node of nodes) results.set(node.id, settleAndTidy(node))
@@ -114,6 +119,11 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   const durationMs = Math.round(performance.now() - startedMs)
   emit({ type: 'run-finished', ok, ...(interrupted ? { interrupted } : {}), nodes: counts, durationMs })
   return { runId, ok, interrupted, nodes: counts, durationMs }
+}
+
+async function openWorkers({ capacity, isolate = false }: RunOptions): Promise<WorkerPool> {
+  const { WorkerPool } = await import('../stage/worker-pool.ts')
+  return new WorkerPool({ jobs: capacity.jobs, isolate })
 }
 
 async function settle(

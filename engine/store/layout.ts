@@ -14,6 +14,7 @@
  *     quarantine/              what was found damaged
  *     ledger/<id>.json         what was written where outside the store
  *     last-runs/<id>/          per workflow file and node, what its latest run was made of
+ *     latest/<id>.json         per workflow file, the keys of those runs at one glance; can be deleted at any time
  *     outlines/<hash>.json     digests of the rows or files of users' own values that keys were made of
  *     marks/ab/<id>            contents that passed a validator
  *     pins/<id>.json           results that stay, by the user's names for them
@@ -42,6 +43,7 @@ export class Layout {
   readonly quarantine: string
   readonly ledger: string
   readonly lastRuns: string
+  readonly latest: string
   readonly outlines: string
   readonly marks: string
   readonly pins: string
@@ -65,6 +67,7 @@ export class Layout {
     this.quarantine = join(root, 'quarantine')
     this.ledger = join(root, 'ledger')
     this.lastRuns = join(root, 'last-runs')
+    this.latest = join(root, 'latest')
     this.outlines = join(root, 'outlines')
     this.marks = join(root, 'marks')
     this.pins = join(root, 'pins')
@@ -136,6 +139,10 @@ export class Layout {
 
   lastRun(workflowFile: string, node: string): string {
     return join(this.lastRuns, sha256(workflowFile).slice(0, 16), `${sha256(node).slice(0, 32)}.json`)
+  }
+
+  latestKeys(workflowFile: string): string {
+    return join(this.latest, `${sha256(workflowFile).slice(0, 16)}.json`)
   }
 
   outline(hash: ContentHash): string {

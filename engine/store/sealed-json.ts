@@ -5,11 +5,13 @@
 import { readFileSync } from 'node:fs'
 import { sha256 } from '../fingerprint/hash.ts'
 
-const SEAL = /^\{"sha256":"([0-9a-f]{64})","value":(.*)\}\n$/s
+const [BEGIN, MIDDLE, END] = ['{"sha256":"', '","value":', '}\n']
+const DIGEST_END = BEGIN.length + 64
+const VALUE_BEGIN = DIGEST_END + MIDDLE.length
 
 export function seal(value: object): string {
   const text = JSON.stringify(value)
-  return `{"sha256":"${sha256(text)}","value":${text}}\n`
+  return `${BEGIN}${sha256(text)}${MIDDLE}${text}${END}`
 }
 
 export type Sealed =
@@ -32,7 +34,8 @@ export function readSealed(path: string): Sealed {
 }
 
 export function parseSealed(text: string): Exclude<Sealed, { readonly state: 'absent' }> {
-  const [, digest, value] = SEAL.exec(text) ?? []
-  if (value === undefined || sha256(value) !== digest) return { state: 'damaged' }
+  const isFramed = text.startsWith(BEGIN) && text.startsWith(MIDDLE, DIGEST_END) && text.endsWith(END)
+  const value = text.slice(VALUE_BEGIN, -END.length)
+  if (!isFramed || text.slice(BEGIN.length, DIGEST_END) !== sha256(value)) return { state: 'damaged' }
   return { state: 'whole', value: JSON.parse(value) }
 }

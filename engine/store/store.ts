@@ -5,7 +5,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Diagnostic } from '../diagnostic.ts'
-import type { KeyPreimage } from '../fingerprint/key.ts'
 import type { Outline } from '../fingerprint/outline.ts'
 import { type FileHash, StatCache, type StatCacheOptions } from '../fingerprint/stat-cache.ts'
 import { hashValue, type ValueKind } from '../fingerprint/value.ts'
@@ -267,8 +266,8 @@ export class Store {
   }
 
   /** Whether the key is another one than that of the node's run before. */
-  rememberRun(workflowFile: string, node: string, preimage: KeyPreimage): Promise<boolean> {
-    return this.#lastRuns.remember(workflowFile, node, preimage)
+  rememberRun(workflowFile: string, node: string, run: Pick<LastRun, 'key' | 'preimage'>): Promise<boolean> {
+    return this.#lastRuns.remember(workflowFile, node, run)
   }
 
   /** What the value with this hash is or was made of, where that is still known. `path`: where it may lie, absolute. */
@@ -293,6 +292,7 @@ export class Store {
   async close(): Promise<void> {
     // A full disk costs the next run some hashing; it must not fail this one.
     await this.statCache.flush().catch(() => undefined)
+    await this.#lastRuns.flush().catch(() => undefined)
     await this.#outlines.trim().catch(() => undefined)
     leave(this.layout, this.#owner)
     await this.#owner.release()

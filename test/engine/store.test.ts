@@ -20,7 +20,15 @@ import type { CacheKey, ContentHash } from '../../engine/identity.ts'
 import { Actions } from '../../engine/store/actions.ts'
 import { seal } from '../../engine/store/sealed-json.ts'
 import { type ActionRecord, type Attempt, Store } from '../../engine/store/store.ts'
-import { adapterFiles, commit, openStore, preimageOf, temporaryFolder, writeTree } from './temporary-store.ts'
+import {
+  adapterFiles,
+  commit,
+  openStore,
+  preimageOf,
+  runOf,
+  temporaryFolder,
+  writeTree,
+} from './temporary-store.ts'
 
 const keyOf = (seed: number): CacheKey => cacheKey(preimageOf(seed))
 
@@ -472,9 +480,9 @@ describe('the rest of what a store remembers', () => {
   test('the latest run of a node, per workflow file', async () => {
     const store = await openStore(temporaryFolder())
     expect(await store.lastRun('workflows/a.yaml', 'sft')).toBeUndefined()
-    await store.rememberRun('workflows/a.yaml', 'sft', preimageOf(1))
-    await store.rememberRun('workflows/a.yaml', 'sft', preimageOf(2))
-    await store.rememberRun('workflows/b.yaml', 'sft', preimageOf(3))
+    await store.rememberRun('workflows/a.yaml', 'sft', runOf(1))
+    await store.rememberRun('workflows/a.yaml', 'sft', runOf(2))
+    await store.rememberRun('workflows/b.yaml', 'sft', runOf(3))
     expect(await store.lastRun('workflows/a.yaml', 'sft')).toMatchObject({
       key: keyOf(2),
       preimage: preimageOf(2),

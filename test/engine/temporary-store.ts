@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { cacheKey, type KeyPreimage } from '../../engine/fingerprint/key.ts'
-import type { ContentHash } from '../../engine/identity.ts'
+import type { CacheKey, ContentHash } from '../../engine/identity.ts'
 import { type CommittedRecord, Store } from '../../engine/store/store.ts'
 
 /** Deleted when the test ends. */
@@ -29,6 +29,11 @@ export function preimageOf(seed: number): KeyPreimage {
     outputs: { log: 'training-log', adapter: 'adapter' },
     environment: {},
   }
+}
+
+export function runOf(seed: number): { readonly key: CacheKey; readonly preimage: KeyPreimage } {
+  const preimage = preimageOf(seed)
+  return { key: cacheKey(preimage), preimage }
 }
 
 export interface CommitContent {

@@ -15,7 +15,7 @@ import { cacheKey } from '../../engine/fingerprint/key.ts'
 import { fannedFiles, namesIn } from '../../engine/store/inventory.ts'
 import { Store } from '../../engine/store/store.ts'
 import { verifyStore } from '../../engine/store/verify.ts'
-import { commit, openStore, preimageOf, temporaryFolder } from './temporary-store.ts'
+import { commit, openStore, preimageOf, runOf, temporaryFolder } from './temporary-store.ts'
 
 /** A store with at least one of everything that `verify` looks at. */
 async function fullStore(): Promise<Store> {
@@ -24,7 +24,7 @@ async function fullStore(): Promise<Store> {
   const { outputs, key } = await commit(store, 1)
   await store.valuePath(outputs.adapter!.hash, 'folder')
   await store.materialise(outputs.log!.hash, 'file', 'out.jsonl')
-  await store.rememberRun('w.yaml', 'sft', preimageOf(1))
+  await store.rememberRun('w.yaml', 'sft', runOf(1))
   await store.markValidated('adapter', 'c0de', outputs.adapter!.hash)
   await store.pins.add({ name: 'best', key, node: 'sft', createdAt: new Date(0).toISOString() })
   return store
