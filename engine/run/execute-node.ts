@@ -171,7 +171,7 @@ async function executeIn(
       store.report(attempt, progress)
       emit({ type: 'node-progress', node: node.id, ...progress })
     },
-    onProcess: (pid) => signs.watch(pid),
+    onProcess: (pid, isFresh) => signs.watch(pid, isFresh),
     onUse: (use) => signs.told(use),
     onLog: (level, message) => {
       signs.heard()

@@ -31,7 +31,7 @@ export class VitalSigns {
   #heardAtMs = performance.now()
   #activeAtMs = performance.now()
   #lookedAtMs = performance.now()
-  /** When the stage was given the process, which may have served others before. */
+  /** When the stage was given the process, as far as is known: it may have served others before. */
   #first: GroupUse | undefined
   #latest: GroupUse | undefined
   #peakBytes = 0
@@ -45,11 +45,14 @@ export class VitalSigns {
     this.#onBeat = onBeat
   }
 
-  /** @param leader process that leads the stage's group */
-  watch(leader: number): void {
-    this.#first = groupUse(leader)
+  /**
+   * Looks only after a while: a look takes milliseconds, and most stages need none.
+   * @param leader process that leads the stage's group
+   * @param isFresh whether it has come into being for this stage
+   */
+  watch(leader: number, isFresh: boolean): void {
+    this.#first = isFresh ? { cpuSeconds: 0, residentBytes: 0 } : undefined
     this.#latest = this.#first
-    this.#peakBytes = this.#first?.residentBytes ?? 0
     this.#lookedAtMs = performance.now()
     this.#timer ??= setInterval(() => this.#look(leader), this.#beatMs)
     this.#timer.unref()
@@ -90,6 +93,7 @@ export class VitalSigns {
     // Where the system tells nothing, nobody is suspected.
     if (cores === undefined || cores >= idleShare) this.#activeAtMs = now
     if (use !== undefined) {
+      this.#first ??= use
       this.#latest = use
       this.#peakBytes = Math.max(this.#peakBytes, use.residentBytes)
     }

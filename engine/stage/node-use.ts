@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import { sizeText } from '../terminal/quantities.ts'
 import { peakMemoryBytes } from './peak-memory.ts'
-import { groupUse } from './process-group.ts'
+import { endedChildrenCpuSeconds, groupUse } from './process-group.ts'
 import { type ResourceUse, resourceUseText } from './resource-use.ts'
 
 export class NodeUse {
@@ -22,15 +22,28 @@ export class NodeUse {
     return { cpuSeconds: Number(used.toFixed(2)), peakMemoryBytes: peakMemoryBytes() }
   }
 
-  describe(): string {
-    const text = resourceUseText(this.read())
+  describe(use: ResourceUse): string {
+    const text = resourceUseText(use)
     return this.#heldBytes === 0 ? text : `${text}; ${sizeText(this.#heldBytes)} of memory held from before`
   }
 }
 
+/** The whole group is looked for only where there may be more than this process: that takes milliseconds. */
 function cpuSeconds(): number {
+  const group = hasChildren() ? groupUse(process.pid) : undefined
+  if (group !== undefined) return group.cpuSeconds
   const { user, system } = process.cpuUsage()
-  return groupUse(process.pid)?.cpuSeconds ?? (user + system) / 1e6
+  return (user + system) / 1e6 + endedChildrenCpuSeconds(process.pid)
+}
+
+function hasChildren(): boolean {
+  try {
+    const threads = fs.readdirSync('/proc/self/task')
+    return threads.some((thread) => fs.readFileSync(`/proc/self/task/${thread}/children`, 'utf8') !== '')
+  } catch {
+    // A thread has ended meanwhile, or the system does not tell.
+    return true
+  }
 }
 
 /** From here on Linux counts anew. Elsewhere the peak stays that of the process. */

@@ -28,6 +28,13 @@ export function groupUse(leader: number): GroupUse | undefined {
   return { cpuSeconds: ticks / ticksPerSecond, residentBytes }
 }
 
+/** Of children of a process, and theirs, that have ended and were waited for. */
+export function endedChildrenCpuSeconds(pid: number): number {
+  const fields = statFields(String(pid))
+  if (fields === undefined) return 0
+  return (Number(fields[statIndex.childrenUser]) + Number(fields[statIndex.childrenSystem])) / ticksPerSecond
+}
+
 /** Places in `/proc/PID/stat`, counted from the state, which comes after the program's name. */
 const statIndex = { group: 2, user: 11, system: 12, childrenUser: 13, childrenSystem: 14 } as const
 

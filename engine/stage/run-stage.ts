@@ -8,8 +8,11 @@ import type { LogLevel, StageTask } from './worker-protocol.ts'
 export interface StageListener {
   onProgress(progress: Progress): void
   onLog(level: LogLevel, message: string): void
-  /** Of a stage that has a process: the process leads a group of its own. */
-  onProcess?(pid: number): void
+  /**
+   * Of a stage that has a process, which leads a group of its own.
+   * @param isFresh whether no stage has run in it before
+   */
+  onProcess?(pid: number, isFresh: boolean): void
   /** Of a stage that has a process, when it is over. */
   onUse?(use: ResourceUse): void
 }

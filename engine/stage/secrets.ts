@@ -77,7 +77,7 @@ export function withoutSecrets(listener: StageListener, secrets: readonly string
     onProgress: ({ note, ...progress }) =>
       listener.onProgress(note === undefined ? progress : { ...progress, note: masked(note, secrets) }),
     onLog: (level, message) => listener.onLog(level, masked(message, secrets)),
-    onProcess: (pid) => listener.onProcess?.(pid),
+    onProcess: (pid, isFresh) => listener.onProcess?.(pid, isFresh),
     onUse: (use) => listener.onUse?.(use),
   }
 }

@@ -79,7 +79,7 @@ export class WorkerProcess {
     const deadline = new Deadline(() => killGroup(this.#child, 'SIGKILL'), graceMs)
     const course = new Course(listener, deadline)
     this.#current = course
-    if (this.#child.pid !== undefined) listener.onProcess?.(this.#child.pid)
+    if (this.#child.pid !== undefined) listener.onProcess?.(this.#child.pid, !this.#hasServed)
     const cancel = () => {
       send(this.#child, { type: 'cancel' })
       killGroup(this.#child, 'SIGTERM')

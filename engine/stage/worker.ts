@@ -29,8 +29,9 @@ class StageRun {
   }
 
   tell(use: NodeUse): void {
-    this.log('info', use.describe())
-    this.say({ type: 'used', use: use.read() })
+    const used = use.read()
+    this.log('info', use.describe(used))
+    this.say({ type: 'used', use: used })
   }
 
   say(message: FromWorker): void {

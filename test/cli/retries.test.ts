@@ -97,3 +97,43 @@ test('a timeout is a failure of the node; nodes that do not depend on it run', a
   ])
   expect((await project.flow('status')).stdout).toContain('it was not done within 0.00 s')
 })
+
+/** Told to stop, it asks the test whether it may. */
+const slowEnd = `
+import { connect } from 'node:net'
+import { defineStage, Type } from 'flow/stage'
+export default defineStage({
+  name: 'slow-end', description: '', inputs: { text: 'text' }, outputs: { text: 'text' }, params: Type.Object({}),
+  async run({ signal }) {
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    const socket = connect(process.env.GATE_SOCKET ?? '')
+    await new Promise((resolve) => {
+      socket.on('data', resolve)
+      socket.write('ending')
+    })
+    socket.destroy()
+  },
+})
+`
+
+test('rule 18: what a cancelled stage holds is free only once its process is gone', async () => {
+  const gate = await GateServer.listen()
+  const project = new TestProject({
+    'w.yaml': `nodes:\n  ends: { uses: slow-end, in: { text: in.txt }, timeout: 4s }\n${node('next')}`,
+    'in.txt': 'x',
+    'stages/slow-end/index.ts': slowEnd,
+  })
+  const running = project.start(['run', '--json', 'w.yaml', '--jobs', '1'], gate.environment)
+  const ending = await gate.next('ending')
+  // It has been cancelled, and still writes what it has. Time enough for the next to start, if it might.
+  expect((await project.flow('status')).stdout).toMatch(/ends +slow-end +running/)
+  expect(running.lines.filter((line) => line.includes('"node-started"'))).toHaveLength(1)
+  ending.answer('go')
+  ;(await gate.next('next')).answer('go')
+  const run = withEvents(await running.finished)
+  expect(run).toMatchObject({ code: 1, executed: ['next'] })
+  const order = run.events.flatMap((event) =>
+    event.type === 'node-failed' || event.type === 'node-started' ? [`${event.node} ${event.type}`] : [],
+  )
+  expect(order).toEqual(['ends node-started', 'ends node-failed', 'next node-started'])
+})
