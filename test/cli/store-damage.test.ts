@@ -12,7 +12,7 @@ const workflow = `nodes:
     out: { text: both.txt, parts: both }
 `
 
-test('every blob damaged, and every blob deleted, one at a time: the next run notices and rebuilds', async () => {
+test('rule 9: every blob damaged, and every blob deleted, one at a time: the next run notices and rebuilds', async () => {
   const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' x ' })
   expect((await project.run('w.yaml')).code).toBe(0)
   const blobs = project.files('.flow/blobs')
