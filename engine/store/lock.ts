@@ -5,7 +5,7 @@
  * A holder that was suspended may find, on waking, that its lock was taken over. Whoever writes under a lock what
  * must not be written twice therefore asks `isHeld` before it does.
  */
-import { readlinkSync } from 'node:fs'
+import { lstatSync, readlinkSync } from 'node:fs'
 import { rename, rm, symlink } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Owner } from './owner.ts'
@@ -23,7 +23,11 @@ export async function tryLock(owner: Owner, path: string): Promise<boolean> {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
     const holder = holderOf(path)
-    if (holder === undefined) continue
+    if (holder === undefined) {
+      // Given up at this moment; or no link at all, which nobody would ever give up.
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === false) await breakLock(owner, path)
+      continue
+    }
     if (holder === owner.id || owner.others.isAlive(holder)) return false
     await breakLock(owner, path, holder)
   }
@@ -48,8 +52,8 @@ export async function withLock<T>(owner: Owner, path: string, work: () => Promis
   }
 }
 
-/** Removes the lock of a dead holder. */
-export async function breakLock(owner: Owner, path: string, deadHolder: string): Promise<void> {
+/** Removes the lock of a dead holder, or what lies in the place of a lock and is none. */
+export async function breakLock(owner: Owner, path: string, deadHolder?: string): Promise<void> {
   const aside = await owner.temporary()
   try {
     await rename(path, aside)
@@ -60,7 +64,7 @@ export async function breakLock(owner: Owner, path: string, deadHolder: string):
   const taken = holderOf(aside)
   // Another process broke the lock first and took it between our look and our rename: give it back.
   if (taken !== undefined && taken !== deadHolder) await symlink(taken, path).catch(() => undefined)
-  await rm(aside, { force: true })
+  await rm(aside, { recursive: true, force: true })
 }
 
 export function holderOf(path: string): string | undefined {
