@@ -66,30 +66,23 @@ function comparisonText(runs: RunPair, nodes: readonly ComparedNode[]): string {
 }
 
 function runsText({ before, after }: RunPair, paint: Paint): string {
-  const row = (
-    name: string,
-    { runId, file, startedAt, durationMs, ok, interrupted, finishedAt }: RunState,
-  ) => [
+  const row = (name: string, run: RunState) => [
     name,
-    runId,
-    file,
-    `${startedAt.slice(0, 16).replace('T', ' ')} UTC`,
-    finishedAt === undefined
-      ? 'not finished'
-      : interrupted === true
-        ? 'interrupted'
-        : ok === true
-          ? 'ok'
-          : 'failed',
-    durationMs === undefined ? '' : durationText(durationMs),
+    run.runId,
+    stateOf(run),
+    run.durationMs === undefined ? '' : durationText(run.durationMs),
+    `${run.startedAt.slice(0, 16).replace('T', ' ')} UTC`,
+    ...(before.file === after.file ? [] : [run.file]),
   ]
-  return tableText(
-    ['', 'run', 'workflow', 'started', 'state', 'duration'],
-    [row('before', before), row('after', after)],
-    {
-      paint: (text, at) => (at < 0 ? paint('dim', text) : text),
-    },
-  )
+  const [first, second] = [row('before', before), row('after', after)]
+  const rows = tableText(first, [second], terminalWidth(process.stdout))
+  return before.file === after.file ? `${paint('bold', before.file)}\n${rows}` : rows
+}
+
+function stateOf({ finishedAt, interrupted, ok }: RunState): string {
+  if (finishedAt === undefined) return 'not finished'
+  if (interrupted === true) return 'interrupted'
+  return ok === true ? 'ok' : 'failed'
 }
 
 const changeColours = { added: 'green', removed: 'red', changed: 'yellow', same: 'dim' } as const

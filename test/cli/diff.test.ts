@@ -55,9 +55,9 @@ test('diff tells nodes, reasons, outputs and figures of two runs', async () => {
     .replaceAll(/\d+\.\d+ s( -> \d+\.\d+ s)?/g, 'SPENT')
     .replaceAll(/ +/g, ' ')
   expect(shown).toBe(`\
- run workflow started state duration
-before ${before} w.yaml TIME ok SPENT
-after ${after} w.yaml TIME ok SPENT
+w.yaml
+before ${before} ok SPENT TIME
+after ${after} ok SPENT TIME
 
 node state duration why
 once -> single changed executed -> reused SPENT the same key
