@@ -83,7 +83,7 @@ test('a parameter of a late node runs only that node and its dependants, with th
   expect(project.read('out/echo.txt')).toBe('HELLO+HELLOHELLO')
 })
 
-test('an edited input whose first result is the same stops there', async () => {
+test('rule 2: an edited input whose first result is the same stops there', async () => {
   const project = await finishedProject()
   project.write('in.txt', 'hello')
   expect(await project.run('shout.yaml')).toMatchObject({
