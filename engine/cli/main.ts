@@ -11,6 +11,7 @@ import { version } from './version.ts'
 /** Each command is loaded only when it is asked for. */
 const commands: Readonly<Record<string, () => Promise<CliCommand | CommandGroup>>> = {
   run: async () => (await import('./run.ts')).runCommand,
+  watch: async () => (await import('./watch.ts')).watchCommand,
   plan: async () => (await import('./plan.ts')).planCommand,
   explain: async () => (await import('./explain.ts')).explainCommand,
   graph: async () => (await import('./graph.ts')).graphCommand,

@@ -22,23 +22,43 @@ export interface OpenWorkflow {
   readonly sourceOf: (file: string) => string | undefined
 }
 
+/** What was read of a workflow, be it valid or not. */
+export interface ReadWorkflow {
+  /** Absent where there are errors. */
+  readonly opened?: OpenWorkflow
+  readonly diagnostics: readonly Diagnostic[]
+  readonly sourceOf: (file: string) => string | undefined
+  /** The command line is wrong, or there is no such file: nothing was read. */
+  readonly unusable?: true
+  /** Files of the workflow itself, as seen from the project, and whatever was looked for in vain. */
+  readonly files: readonly string[]
+}
+
 /** Absent: the faults have been shown, and the exit code is 2. */
 export async function openWorkflow(
   invocation: Invocation,
   name: string | undefined,
 ): Promise<OpenWorkflow | undefined> {
+  const json = invocation.options.has('json')
+  const { opened, diagnostics, sourceOf } = await readWorkflow(invocation, name)
+  if (opened === undefined || (diagnostics.length > 0 && !json))
+    reportDiagnostics(diagnostics, { json, sourceOf })
+  return opened
+}
+
+/** As `openWorkflow`, and shows nothing. */
+export async function readWorkflow(invocation: Invocation, name: string | undefined): Promise<ReadWorkflow> {
   const { project, options } = invocation
   const file = name === undefined ? undefined : projectPath(project, name)
   const params = assignments(options, 'param')
   const set = assignments(options, 'set')
-  const json = options.has('json')
   const usage = [...params.diagnostics, ...set.diagnostics]
   if (file === undefined) usage.push(noFile(project))
-  const source = file === undefined ? undefined : readWorkflow(project, file)
+  const source = file === undefined ? undefined : readSource(project, file)
   if (source !== undefined && 'fault' in source) usage.push(source.fault)
   if (file === undefined || source === undefined || 'fault' in source || usage.length > 0) {
-    reportDiagnostics(usage, { json })
-    return undefined
+    const files = file === undefined ? [] : [file]
+    return { diagnostics: usage, sourceOf: () => undefined, unusable: true, files }
   }
   const others = new OtherSources(project, allowedFolders(options))
   const sourceOf = (path: string) => (path === file ? source.text : others.read(path))
@@ -47,14 +67,20 @@ export async function openWorkflow(
     safe: options.has('safe'),
   })
   const origin = { project, file, source: source.text, catalog, params: params.values, set: set.values }
-  const { workflow, diagnostics } = await readOrRecall(origin, others, catalogFaults.length === 0)
-  const all = [...catalogFaults, ...diagnostics]
-  if (workflow === undefined || hasErrors(all)) {
-    reportDiagnostics(all, { json, sourceOf })
-    return undefined
+  const missing = new Set<string>()
+  const fileExists = (path: string) => {
+    const exists = statSync(resolve(project, path), { throwIfNoEntry: false }) !== undefined
+    if (!exists) missing.add(path)
+    return exists
   }
-  if (all.length > 0 && !json) reportDiagnostics(all, { json, sourceOf })
-  return { workflow, catalog, sourceOf }
+  const { workflow, diagnostics } = await readOrRecall(origin, others, fileExists, catalogFaults.length === 0)
+  const read = {
+    diagnostics: [...catalogFaults, ...diagnostics],
+    sourceOf,
+    files: [file, ...others.texts.keys(), ...missing],
+  }
+  if (workflow === undefined || hasErrors(read.diagnostics)) return read
+  return { ...read, opened: { workflow, catalog, sourceOf } }
 }
 
 /** Files beside the workflow's own, each read once, so that all is of one moment. */
@@ -118,10 +144,9 @@ function stagePathsOf(file: string, source: string, others: OtherSources): strin
 async function readOrRecall(
   origin: WorkflowOrigin,
   others: OtherSources,
+  fileExists: (path: string) => boolean,
   mayRemember: boolean,
 ): Promise<LoadedWorkflow> {
-  const fileExists = (path: string) =>
-    statSync(resolve(origin.project, path), { throwIfNoEntry: false }) !== undefined
   const known = mayRemember ? recallWorkflow(origin, fileExists, others.read) : undefined
   if (known !== undefined) return { workflow: known, diagnostics: [] }
   const { loadWorkflow } = await import('../workflow/load.ts')
@@ -137,7 +162,7 @@ function projectPath(project: string, file: string): string {
   return pathWithin(project, resolve(project, file))?.split(sep).join('/') ?? file
 }
 
-function readWorkflow(
+function readSource(
   project: string,
   file: string,
 ): { readonly text: string } | { readonly fault: Diagnostic } {

@@ -12,7 +12,7 @@ export interface DiagnosticReport {
 export function reportDiagnostics(diagnostics: readonly Diagnostic[], report: DiagnosticReport): void {
   const sourceOf = report.sourceOf ?? (() => undefined)
   if (report.json) {
-    const located = diagnostics.map((diagnostic) => ({ ...diagnostic, ...position(diagnostic, sourceOf) }))
+    const located = withPositions(diagnostics, sourceOf)
     process.stdout.write(`${JSON.stringify({ type: 'invalid', diagnostics: located })}\n`)
     return
   }
@@ -23,6 +23,14 @@ export function reportDiagnostics(diagnostics: readonly Diagnostic[], report: Di
 
 export function wantsColor(stream: { readonly isTTY?: boolean }): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+}
+
+/** Each with line and column in its file, where that is known. */
+export function withPositions(
+  diagnostics: readonly Diagnostic[],
+  sourceOf: (file: string) => string | undefined,
+): (Diagnostic & { readonly line?: number; readonly column?: number })[] {
+  return diagnostics.map((diagnostic) => ({ ...diagnostic, ...position(diagnostic, sourceOf) }))
 }
 
 function position(

@@ -59,6 +59,7 @@ async function reuseOrExecute(
       savedMs: record.durationMs,
     })
   }
+  if (context.signal.aborted) return { state: 'skipped', because: 'interrupted' }
   return await execute(context, node, decision, upstream)
 }
 
@@ -68,12 +69,16 @@ async function execute(
   decision: Decision,
   upstream: ReadonlyMap<NodeId, NodeOutputs>,
 ): Promise<NodeResult> {
-  // What only an execution needs is not loaded where all is reused.
-  const work = import('./attempts.ts').then(({ attemptWork }) =>
-    attemptWork(context, { node, decision, upstream }),
-  )
-  context.work.set(decision.key, { node: node.id, result: work })
-  const executed = await work
+  const wantedBy = { node: node.id, emit: context.emit }
+  const work = context.underWay.take(decision.key, wantedBy, async (signal, emit) => {
+    // What only an execution needs is not loaded where all is reused.
+    const { attemptWork } = await import('./attempts.ts')
+    return await attemptWork({ ...context, signal, emit }, { node, decision, upstream })
+  })
+  context.work.set(decision.key, { node: node.id, result: work.result })
+  const executed = await work.result
+  // Another run has taken this one's place, and does with the result what is to be done.
+  if (!work.isWantedBy(wantedBy)) return { state: 'skipped', because: 'interrupted' }
   if ('interrupted' in executed) return { state: 'skipped', because: 'interrupted' }
   if ('failure' in executed) {
     return failed(context, node, executed.durationMs, executed.failure, executed)

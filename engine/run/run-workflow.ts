@@ -19,6 +19,7 @@ import type { PerformedWork } from './perform-work.ts'
 import { newRunId } from './run-id.ts'
 import { runNode } from './run-node.ts'
 import { Slots } from './slots.ts'
+import { UnderWay } from './under-way.ts'
 
 export interface RunOptions extends RunRequest {
   readonly catalog: Catalog
@@ -29,9 +30,11 @@ export interface RunOptions extends RunRequest {
   readonly isolate?: boolean
   /** `auto`, `cpu`, `tensorflow`. */
   readonly device: string
-  /** Aborted to cancel: running stages are told to stop, nothing new starts. */
+  /** Aborted to cancel: nothing new starts, and running stages are told to stop, unless they are `shared`. */
   readonly signal: AbortSignal
   readonly emit: EventListener
+  /** What it shares with the runs before and after it. */
+  readonly shared?: { readonly slots: Slots; readonly underWay: UnderWay } | undefined
   /** Called when nodes were executed and all nodes have ended, while the run still counts as running. */
   readonly onNodesEnded?: ((emit: EventListener) => Promise<void>) | undefined
 }
@@ -52,6 +55,7 @@ export type NodeResult =
 /** What the nodes of one run share. */
 export interface RunContext extends RunOptions {
   readonly slots: Slots
+  readonly underWay: UnderWay
   /** Made when first asked for: a run that only reuses needs none of its code. */
   readonly workers: () => Promise<WorkerPool>
   readonly journal: Journal
@@ -80,7 +84,8 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     ...options,
     emit,
     journal,
-    slots: new Slots(options.capacity),
+    slots: options.shared?.slots ?? new Slots(options.capacity),
+    underWay: options.shared?.underWay ?? new UnderWay(options.signal),
     workers: () => {
       workers ??= openWorkers(options)
       return workers

@@ -1,5 +1,6 @@
 /** @file One line an event, for logs and pipes. Progress is thinned out; a silent node is mentioned all the same. */
 import type { FlowEvent } from '../events/event.ts'
+import { isWatchEvent, type WatchEvent } from '../events/watch-event.ts'
 import type { NodeId } from '../identity.ts'
 import type { RunDisplay } from './display.ts'
 import { heartbeatText } from './heartbeat-text.ts'
@@ -8,6 +9,7 @@ import { progressText } from './progress-text.ts'
 import { countText, durationText } from './quantities.ts'
 import { failureLines, outputText, summaryLines } from './summary.ts'
 import { emptyRunView, nodeOf, type RunView, reduceRunView } from './view-model.ts'
+import { changeText, watchingText } from './watch-text.ts'
 
 export interface PlainOptions {
   readonly write: (text: string) => void
@@ -43,9 +45,17 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
     printedAtMs.set(id, nowMs())
   }
 
-  const onEvent = (event: FlowEvent) => {
-    view = reduceRunView(view, event, nowMs())
+  const onEvent = (event: FlowEvent | WatchEvent) => {
+    if (!isWatchEvent(event)) view = reduceRunView(view, event, nowMs())
     switch (event.type) {
+      case 'files-changed':
+        // What the run before held back, it never said.
+        held = []
+        return print('', changeText(event))
+      case 'invalid':
+        return print(event.text)
+      case 'watching':
+        return print(watchingText(event.files))
       case 'run-started':
         for (const { node } of event.nodes) nameWidth = Math.max(nameWidth, node.length)
         if (!quiet) held.push(`${event.workflow} (${event.file}): ${countText(event.nodes.length, 'node')}`)

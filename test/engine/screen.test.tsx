@@ -55,11 +55,11 @@ test('the live view shows state, progress, loss, outputs and reasons of each nod
       failure: { code: 'no-verdict', message: 'no verdict could be read' },
     },
     { type: 'node-skipped', node: report, because: judge },
-    { type: 'warning', message: 'the input changed' },
   ]
+  const said = [{ text: 'warning: the input changed', warning: true }] as const
   const view = events.reduce((state, event, index) => reduceRunView(state, event, index), emptyRunView)
   const { lastFrame, unmount } = render(
-    <RunScreen source={{ view: () => view, subscribe: () => () => {} }} />,
+    <RunScreen source={{ view: () => view, said: () => said, subscribe: () => () => {} }} />,
   )
   const frame = lastFrame() ?? ''
   unmount()

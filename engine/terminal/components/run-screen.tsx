@@ -1,4 +1,4 @@
-/** @file The whole live view: warnings above, one row a node, a line about the run below. */
+/** @file The whole live view: what was said above, a line about the run, one row a node. */
 import { Box, Static, Text, useStdout } from 'ink'
 import { useSyncExternalStore } from 'react'
 import { useClock } from '../hooks/use-clock.ts'
@@ -10,16 +10,18 @@ import { NodeRow } from './node-row.tsx'
 
 export function RunScreen({ source }: { readonly source: ViewSource }) {
   const view = useSyncExternalStore(source.subscribe, source.view)
+  const said = useSyncExternalStore(source.subscribe, source.said)
+  const below = useSyncExternalStore(source.subscribe, source.below ?? nothing)
   const nowMs = useClock()
   const { stdout } = useStdout()
-  const { nodes, hidden } = visibleNodes(view.nodes, (stdout.rows ?? 24) - 4)
+  const { nodes, hidden } = visibleNodes(view.nodes, (stdout.rows ?? 24) - 5)
   const nameWidth = Math.max(0, ...view.nodes.map((node) => node.node.length))
   return (
     <>
-      <Static items={[...view.warnings]}>
-        {(warning, index) => (
-          <Text key={index} color="yellow">
-            warning: {warning}
+      <Static items={[...said]}>
+        {({ text, warning }, index) => (
+          <Text key={index} {...(warning ? { color: 'yellow' } : {})}>
+            {text}
           </Text>
         )}
       </Static>
@@ -44,10 +46,13 @@ export function RunScreen({ source }: { readonly source: ViewSource }) {
           />
         ))}
         {hidden > 0 && <Text dimColor>{hiddenText(view, hidden)}</Text>}
+        {below !== undefined && <Text dimColor>{below}</Text>}
       </Box>
     </>
   )
 }
+
+const nothing = () => undefined
 
 function hiddenText(view: RunView, hidden: number): string {
   const waiting = view.nodes.filter((node) => node.state === 'waiting').length
