@@ -14,13 +14,15 @@
  * collector that finds a sign deletes nothing in step 2, and leaves it to the next collection. So a blob vanishes
  * neither between a lookup and its use, nor between the commit that found it in place and the record that names it.
  *
- * A sign is a symbolic link whose target says which process left it: it is there with its content or not at all. That
- * of a dead process is removed by the next collector. That of a machine or container which cannot be asked counts for a
+ * A sign is a symbolic link whose target says which process left it: it is there with its content or not at all, and is
+ * short enough (59 bytes on ext4) to take no block of the disk, which would cost a run some milliseconds. That of a dead
+ * process is removed by the next collector. That of a machine or container which cannot be asked counts for a
  * week: space is then freed late, and never too early.
  */
 import { lstatSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { sha256 } from '../fingerprint/hash.ts'
 import { namesIn } from './inventory.ts'
 import type { Layout } from './layout.ts'
 import { holderOf } from './lock.ts'
@@ -33,6 +35,7 @@ const UNKNOWN_READER_MS = 7 * 24 * 3600 * 1000
 const REFUSALS = new Set(['ENOSPC', 'EDQUOT', 'EROFS'])
 
 export interface Reader {
+  /** `another machine` where it is not this one. */
   readonly host: string
   readonly pid: number
 }
@@ -52,7 +55,7 @@ export async function enter(layout: Layout, owner: Owner): Promise<void> {
 
 function leaveSign(layout: Layout, { id }: Owner): void {
   try {
-    symlinkSync(JSON.stringify(thisProcess()), join(layout.readers, id))
+    symlinkSync(signText(thisProcess()), join(layout.readers, id))
   } catch (error) {
     // A full disk must not keep `flow cache gc` from making room. Should another process collect just now, a value may
     // be gone when it is needed; that is noticed, and ends in a failure that says to run again.
@@ -76,16 +79,39 @@ export function otherReaders(layout: Layout, { id }: Owner): Reader[] {
       rmSync(path, { recursive: true, force: true })
       return []
     }
-    return [identity === 'foreign' ? { host: 'unknown', pid: 0 } : { host: identity.host, pid: identity.pid }]
+    const { host, pid } = identity === 'foreign' ? { host: undefined, pid: 0 } : identity
+    return [{ host: host === thisProcess().host ? host : 'another machine', pid }]
   })
 }
 
+function signText({ host, bootId, pidNamespace, pid, startTicks }: ProcessIdentity): string {
+  return [shortened(host), shortened(bootId), shortened(pidNamespace), pid, startTicks ?? ''].join('.')
+}
+
+const SIGN = /^([0-9a-f]{8})\.([0-9a-f]{8})\.([0-9a-f]{8})\.(\d+)\.(\d*)$/
+
+/** What is not as with this process is known by its digest only: it differs, and that is all that is asked of it. */
 function readSign(path: string): ProcessIdentity | 'gone' | 'foreign' {
+  let text: string
   try {
-    return JSON.parse(readlinkSync(path)) as ProcessIdentity
+    text = readlinkSync(path)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : 'foreign'
   }
+  const [, host, bootId, pidNamespace, pid, startTicks = ''] = SIGN.exec(text) ?? []
+  if (host === undefined || bootId === undefined || pidNamespace === undefined) return 'foreign'
+  const me = thisProcess()
+  return {
+    host: host === shortened(me.host) ? me.host : host,
+    bootId: bootId === shortened(me.bootId) ? me.bootId : bootId,
+    pidNamespace: pidNamespace === shortened(me.pidNamespace) ? me.pidNamespace : pidNamespace,
+    pid: Number(pid),
+    startTicks: startTicks === '' ? null : startTicks,
+  }
+}
+
+function shortened(name: string | null): string {
+  return sha256(name ?? '').slice(0, 8)
 }
 
 function isOld(path: string): boolean {

@@ -1,4 +1,12 @@
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -189,6 +197,22 @@ describe('rule 14: beside others', () => {
     await other.close()
     await collectBy(store, rootsOf(uses, { pinned: new Set([keyOf(2)]) }), everything)
     expect((await store.lookup(keyOf(2))).record).toBeDefined()
+  })
+
+  test('the sign of a process of another machine counts, that of one before the last boot does not', async () => {
+    const { store, uses } = await storeOf(1)
+    const own = readlinkSync(join(store.layout.readers, store.parts.owner.id))
+    const [host, boot, ...rest] = own.split('.')
+    expect(own.length).toBeLessThan(60)
+    symlinkSync([host, 'b'.repeat(8), ...rest].join('.'), join(store.layout.readers, 'before'))
+    const elsewhere = join(store.layout.readers, 'elsewhere')
+    symlinkSync(['a'.repeat(8), 'b'.repeat(8), ...rest].join('.'), elsewhere)
+    expect(boot).not.toBe('b'.repeat(8))
+    const { waitsFor } = await collectBy(store, rootsOf(uses), everything)
+    expect(waitsFor).toEqual([{ host: 'another machine', pid: process.pid }])
+    expect(readdirSync(store.layout.readers).sort()).toEqual(['elsewhere', store.parts.owner.id].sort())
+    rmSync(elsewhere)
+    expect((await collectBy(store, rootsOf(uses), everything)).waitsFor).toEqual([])
   })
 
   test('who opens the store while blobs are being deleted waits, and is seen', async () => {
