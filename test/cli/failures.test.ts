@@ -121,7 +121,7 @@ test('a value that its type refuses is named by file and line, before the nodes 
   expect(project.read('mean.txt')).toBe('1.5')
 })
 
-test('an output that its type refuses fails the node, and is never reused', async () => {
+test('rule 13: an output that its type refuses fails the node, and is never reused', async () => {
   const project = new TestProject({
     'w.yaml': 'nodes:\n  rows: { uses: fussy, in: { text: in.txt }, out: { rows: rows.jsonl } }\n',
     'in.txt': 'nonsense',

@@ -116,7 +116,7 @@ test('nodes with equal keys execute once, also under --refresh', async () => {
   expect((await project.run('w.yaml', '--refresh')).executed).toHaveLength(1)
 })
 
-test('an input that changes while its stage runs: the result is used, and not kept', async () => {
+test('rule 6: an input that changes while its stage runs: the result is used, and not kept', async () => {
   const gate = await GateServer.listen()
   const project = new TestProject({
     'w.yaml': `nodes:

@@ -112,7 +112,7 @@ function hitRunningStage(events: readonly FlowEvent[]): boolean {
   return open.size > 0
 }
 
-test(`rules 8, 13: ${rounds} kills of engine, workers or both (seed ${seed}) lose no node that was done, and no byte differs`, {
+test(`rule 8: ${rounds} kills of engine, workers or both (seed ${seed}) lose no node that was done, and no byte differs`, {
   timeout: 120_000 + rounds * 30_000,
 }, async () => {
   const project = new Training()
