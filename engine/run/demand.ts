@@ -62,9 +62,8 @@ export async function impossibleDemands(
 function excesses(demand: Demand, capacity: Capacity): { readonly what: string; readonly hint: string }[] {
   const found: { what: string; hint: string }[] = []
   if (demand.gpus > capacity.gpus.length) {
-    const there = capacity.gpus.length === 0 ? 'there is none' : `there are ${capacity.gpus.length}`
     found.push({
-      what: `${countText(demand.gpus, 'GPU')}, and ${there} that it may use`,
+      what: `${countText(demand.gpus, 'GPU')}, and there ${beCount(capacity.gpus.length)} that it may use`,
       hint: 'lower `resources.gpu` of the node, or run with --device cpu, which takes none',
     })
   }
@@ -78,9 +77,14 @@ function excesses(demand: Demand, capacity: Capacity): { readonly what: string; 
     const there = capacity.slots[name] ?? 0
     if (count <= there) continue
     found.push({
-      what: `${countText(count, 'slot')} \`${name}\`, and there ${there === 1 ? 'is 1' : `are ${there}`}`,
+      what: `${countText(count, 'slot')} \`${name}\`, and there ${beCount(there)}`,
       hint: `raise \`slots\` of the workflow, or run with --slots ${name}=${count}`,
     })
   }
   return found
+}
+
+function beCount(count: number): string {
+  if (count === 0) return 'is none'
+  return count === 1 ? 'is 1' : `are ${count}`
 }

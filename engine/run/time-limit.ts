@@ -17,13 +17,14 @@ export class TimeLimit {
   constructor(limitMs: number, run: AbortSignal) {
     this.#limitMs = limitMs
     this.#run = run
+    if (limitMs === 0) return
     if (run.aborted) this.#abort()
     run.addEventListener('abort', this.#abort, { once: true })
-    if (limitMs > 0) this.#wait(limitMs)
+    this.#wait(limitMs)
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal
+    return this.#limitMs === 0 ? this.#run : this.#controller.signal
   }
 
   get failure(): NodeFailure {
