@@ -117,7 +117,7 @@ function grouped(layer: readonly Item[], values: ReadonlyMap<Item, number>, dept
     .flatMap(({ unit, items }) => (typeof unit === 'string' ? grouped(items, values, depth + 1) : items))
 }
 
-export function crossings(layers: readonly (readonly Item[])[]): number {
+function crossings(layers: readonly (readonly Item[])[]): number {
   let count = 0
   for (const [index, layer] of layers.entries()) {
     const next = layers[index + 1]

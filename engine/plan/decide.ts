@@ -3,8 +3,8 @@
  * changes nothing in it but for the quarantine of values found damaged.
  */
 import type { RemoteValues } from '../artifacts/remote-values.ts'
-import { keyDifferences } from '../fingerprint/explain-difference.ts'
 import { cacheKey, type InputHashes, type KeyPreimage } from '../fingerprint/key.ts'
+import { keyDifferences } from '../fingerprint/key-difference.ts'
 import type { CacheKey } from '../identity.ts'
 import type { ActionRecord, Store } from '../store/store.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'

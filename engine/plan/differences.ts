@@ -1,8 +1,8 @@
 /** @file What differs between an earlier key of a node and its key now, with a look into the inputs themselves. */
 import type { RemoteValues } from '../artifacts/remote-values.ts'
 import { type ContentDifference, compareOutlines } from '../fingerprint/compare-outlines.ts'
-import { differenceText, type KeyDifference, keyDifferences } from '../fingerprint/explain-difference.ts'
 import type { InputHashes, KeyPreimage } from '../fingerprint/key.ts'
+import { differenceText, type KeyDifference, keyDifferences } from '../fingerprint/key-difference.ts'
 import type { ContentHash } from '../identity.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'

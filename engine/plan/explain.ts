@@ -2,8 +2,9 @@
  * @file All that is behind one node's decision: its key against its own latest run, and against the nearest earlier
  * result in the store, whichever node or workflow made that.
  */
-import { keyDifferences } from '../fingerprint/explain-difference.ts'
+
 import { cacheKey, type InputHashes, type KeyPreimage } from '../fingerprint/key.ts'
+import { keyDifferences } from '../fingerprint/key-difference.ts'
 import type { CacheKey, ContentHash, NodeId } from '../identity.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { type ExplainedDifference, explainedDifferences, pathsOf } from './differences.ts'

@@ -16,11 +16,6 @@ export function cutMiddle(text: string, cells: number): string {
   return `${leading(text, kept - end)}…${trailing(text, end)}`
 }
 
-/** Spaces up to a number of cells. */
-export function padCells(text: string, cells: number): string {
-  return text + ' '.repeat(Math.max(0, cells - displayWidth(text)))
-}
-
 function leading(text: string, cells: number): string {
   let [cut, width] = ['', 0]
   for (const { segment } of segmenter.segment(text)) {

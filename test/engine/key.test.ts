@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { explainDifference } from '../../engine/fingerprint/explain-difference.ts'
 import { cacheKey, environmentDigests, type KeyPreimage } from '../../engine/fingerprint/key.ts'
+import { differenceText, keyDifferences } from '../../engine/fingerprint/key-difference.ts'
 import type { ContentHash } from '../../engine/identity.ts'
 
 const hashA = 'a'.repeat(64) as ContentHash
@@ -16,6 +16,9 @@ const preimage: KeyPreimage = {
   environment: { HF_HOME: null, SEED: 'd'.repeat(64) },
   sources: { 'stages/sft/index.ts': 'e'.repeat(64), 'lm/training/trainer.ts': 'f'.repeat(64) },
 }
+
+const explainDifference = (before: KeyPreimage, after: KeyPreimage) =>
+  keyDifferences(before, after).map((difference) => differenceText(difference))
 
 describe('rule 1: the cache key', () => {
   test('never changes silently: golden', () => {
@@ -54,7 +57,7 @@ describe('rule 1: the cache key', () => {
   })
 })
 
-describe('explainDifference', () => {
+describe('the differences of two keys', () => {
   test('is silent about equal preimages', () => {
     expect(explainDifference(preimage, structuredClone(preimage))).toEqual([])
   })

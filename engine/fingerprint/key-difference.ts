@@ -70,11 +70,6 @@ export function differenceText(difference: KeyDifference, content?: string): str
   }
 }
 
-/** All differences, one line each. */
-export function explainDifference(before: KeyPreimage, after: KeyPreimage): string[] {
-  return keyDifferences(before, after).map((difference) => differenceText(difference))
-}
-
 function wholeDifference(part: 'schema' | 'stage', before: Json, after: Json): KeyDifference[] {
   return before === after ? [] : [{ part, name: '', change: 'changed', before, after }]
 }
