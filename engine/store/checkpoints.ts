@@ -8,7 +8,7 @@
  * there for a while yet: what it holds is copied, so that no two stages ever write to one file.
  */
 import { constants } from 'node:fs'
-import { cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { cp, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { CacheKey } from '../identity.ts'
 import type { Layout } from './layout.ts'
@@ -48,7 +48,14 @@ export class Checkpoints {
   /** Leaves the checkpoint to the next attempt; one that lost its lease has nothing to leave. */
   async giveBack(checkpoint: string, generation: number, leaseHeld: boolean): Promise<void> {
     if (!leaseHeld) return await this.drop(checkpoint)
-    await rename(checkpoint, join(dirname(checkpoint), `${generation}`)).catch(() => undefined)
+    const folder = dirname(checkpoint)
+    try {
+      // Most stages write none. Neither call removes a folder that holds something.
+      await rmdir(checkpoint)
+      await rmdir(folder)
+    } catch {
+      await rename(checkpoint, join(folder, `${generation}`)).catch(() => undefined)
+    }
   }
 
   /** Removes an attempt's own checkpoint. */

@@ -5,6 +5,7 @@
  */
 import type { FlowEvent } from '../events/event.ts'
 import { isWatchEvent, type WatchEvent } from '../events/watch-event.ts'
+import type { RunId } from '../identity.ts'
 import type { RunDisplay } from './display.ts'
 import type { Screen } from './screen.tsx'
 import { summaryLines } from './summary.ts'
@@ -31,6 +32,8 @@ export function liveDisplay(write: (text: string) => void): RunDisplay {
   let view = emptyRunView
   let said: readonly SaidLine[] = []
   let below: string | undefined
+  /** The run whose summary was said last. */
+  let toldOf: RunId | undefined
   let screen: Promise<Screen> | undefined
   const listeners = new Set<() => void>()
   const source: ViewSource = {
@@ -58,8 +61,9 @@ export function liveDisplay(write: (text: string) => void): RunDisplay {
     switch (event.type) {
       case 'files-changed': {
         // The run before makes room for the next; what came of it stays.
-        const summary = summaryLines(view)
+        const summary = view.runId === toldOf ? [] : summaryLines(view)
         say(...(view.finished?.ok === true ? summary.slice(0, 1) : summary), changeText(event))
+        toldOf = view.runId
         below = undefined
         return
       }
