@@ -25,9 +25,11 @@ export async function runNode(
 ): Promise<NodeResult> {
   const began = performance.now()
   try {
-    await fetchRemotes(context, node)
-    // A user's bad file is told at once, not after hours of what comes before it.
-    await checkOwnFiles(context, node)
+    if (takesOwnValues(node)) {
+      await fetchRemotes(context, node)
+      // A user's bad file is told at once, not after hours of what comes before it.
+      await checkOwnFiles(context, node)
+    }
     const upstream = await waitForUpstream()
     if ('because' in upstream) return { state: 'skipped', because: upstream.because }
     if (context.signal.aborted) return { state: 'skipped', because: 'interrupted' }
@@ -44,7 +46,7 @@ async function reuseOrExecute(
   upstream: ReadonlyMap<NodeId, NodeOutputs>,
 ): Promise<NodeResult> {
   const { project, store, workflow, refresh, remotes } = context
-  await checkOwnFiles(context, node)
+  if (takesOwnValues(node)) await checkOwnFiles(context, node)
   const inputs = await hashInputs({ project, node, store, outputs: upstream, remotes })
   const decision = await decide({ workflow, node, inputs, store, remotes, refresh })
   // Asked without a pause after it was decided, so that no two nodes can both find the key free.
@@ -203,6 +205,15 @@ function failed(
     ...(resourceUse === undefined ? {} : { resourceUse }),
   })
   return { state: 'failed' }
+}
+
+/** Most nodes of a large workflow read what others write and nothing else: nothing is awaited for them. */
+function takesOwnValues(node: WorkflowNode): boolean {
+  return Object.values(node.inputs).some((binding) =>
+    binding.many
+      ? binding.sources.some(({ source }) => source.kind !== 'node')
+      : binding.source.kind !== 'node',
+  )
 }
 
 /** Of several nodes that need one value, the first fetches it and shows how far it is; the others wait. */

@@ -97,7 +97,10 @@ function turbo(binaries: string): Peer {
       mkdirSync(folder, { recursive: true })
       const root = { name: 'graph', private: true, packageManager: 'npm@10.8.2', workspaces: ['packages/*'] }
       writeFileSync(join(folder, 'package.json'), JSON.stringify(root))
-      const tasks = { build: { dependsOn: ['^build'], outputs: ['out.txt'] } }
+      // Without git it would count what a task wrote among what the task reads.
+      const tasks = {
+        build: { dependsOn: ['^build'], inputs: ['package.json', sourceFile], outputs: ['out.txt'] },
+      }
       writeFileSync(join(folder, 'turbo.json'), JSON.stringify({ tasks }))
       writeFileSync(
         join(folder, 'package-lock.json'),
@@ -127,7 +130,7 @@ function turbo(binaries: string): Peer {
         '--dangerously-disable-package-manager-check',
       ],
       folder,
-      environment: { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' },
+      environment: { TURBO_TELEMETRY_DISABLED: '1', TURBO_NO_UPDATE_NOTIFIER: '1', DO_NOT_TRACK: '1' },
     }),
   }
 }
