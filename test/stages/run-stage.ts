@@ -55,6 +55,8 @@ export interface RunCourse {
   /** @default 1 */
   readonly threads?: number
   progress?(progress: Progress): void
+  /** @default loads anew */
+  keep?(port: string, what: string, load: () => unknown): { value: unknown; isShared: boolean }
 }
 
 /** Parameters are filled with their defaults and validated, as the engine does. */
@@ -87,7 +89,9 @@ export async function runStage(
     log: (message: string) => logs.push(message),
     warn: (message: string) => warnings.push(message),
     atEnd: (say: () => string | undefined) => closing.push(say),
-    keep: (_port: string, _what: string, load: () => unknown) => ({ value: load(), isShared: false }),
+    keep:
+      course.keep ??
+      ((_port: string, _what: string, load: () => unknown) => ({ value: load(), isShared: false })),
   })
   for (const message of closing.map((say) => say())) if (message !== undefined) logs.push(message)
   const text = (port: string) => readFileSync(outputs[port]!, 'utf8')
