@@ -93,7 +93,7 @@ function latestNode(events: readonly FlowEvent[]): string | undefined {
   return last === undefined || !('node' in last) ? undefined : `${last.type} ${last.node}`
 }
 
-test('interrupted in the midst of training, then killed, it goes on from its last checkpoint to the same bytes', async () => {
+test('rule 13: interrupted in the midst of training, then killed, it goes on from its last checkpoint to the same bytes', async () => {
   const steps = 12
   const args = ['--until', 'sft', '--param', `max_steps=${steps}`]
   const undisturbed = await job.run(...args)

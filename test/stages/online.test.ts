@@ -225,7 +225,7 @@ const courses: Readonly<Record<string, [Stage, Record<string, unknown>, number[]
 }
 
 describe.each(Object.entries(courses))('%s, resumed', (_, [stage, params, sampledAfter]) => {
-  it('goes on bit for bit after an interruption at every single step, in training or in sampling', async () => {
+  it('rule 13: goes on bit for bit after an interruption at every single step, in training or in sampling', async () => {
     const inputs = {
       prompts: temporaryFile('questions.jsonl', questions),
       reward: { brevity: temporaryFile('brevity.js', brevity) },

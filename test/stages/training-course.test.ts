@@ -120,7 +120,7 @@ function runCourse(
 }
 
 describe.each(Object.entries(courses))('%s', (_, course) => {
-  it('goes on bit for bit after an interruption at every single step', async () => {
+  it('rule 13: goes on bit for bit after an interruption at every single step', async () => {
     const whole = await runCourse(course)
     expect(logOf(whole).filter((row) => 'loss' in row)).toHaveLength(12)
     const checkpoint = temporaryFolder()
