@@ -64,7 +64,8 @@ function placeOf(path) {
   if (!inProject.startsWith('..') && !isAbsolute(inProject)) {
     const [first, second = 'root'] = inProject.split('/')
     if (first === 'stages') return undefined
-    return first === '.flow' ? second : 'project'
+    // Files not yet in place have names of their own each time: `stat-cache.4711-0a1b2c3d`.
+    return first === '.flow' ? second.replace(/\.\d+-[0-9a-f]+$/, '') : 'project'
   }
   return relative(cache, resolve(path)).startsWith('..') ? undefined : 'cache'
 }
