@@ -214,7 +214,9 @@ async function measureCutOff(folder: string, say: Say): Promise<void> {
   // The first task trims it away.
   writeFileSync(join(project, sourceFile), 'source\n\n')
   const timed = await timeProcess(flowRun(project, '--json'))
-  const executed = (timed?.output ?? '').split('"outcome":"executed"').length - 1
+  const [last = '{}'] = (timed?.output ?? '').trimEnd().split('\n').slice(-1)
+  const { nodes } = JSON.parse(last) as { readonly nodes?: { readonly executed: number } }
+  const executed = nodes?.executed ?? Number.NaN
   say({
     work: 'root edited, output unchanged, chain of 1000',
     figure: `${executed} executed, ${timed?.seconds.toFixed(2)} s`,
