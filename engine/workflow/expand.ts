@@ -7,29 +7,23 @@ import { artifactFits, type Catalog, type StageManifest } from '../stage/catalog
 import { type BoundPort, bindInputs, pathSource } from './bind-inputs.ts'
 import { bindOutputs } from './bind-outputs.ts'
 import { calleeOf, type Use, type UsedWorkflow } from './callee.ts'
-import { parseExpression, referencesIn } from './expression.ts'
+import { checkCarry } from './check-carry.ts'
+import { conditionOf } from './condition.ts'
 import type { Faults } from './faults.ts'
-import { type Edge, orderNodes } from './graph.ts'
+import { orderNodes } from './graph.ts'
 import { type Instance, instancesOf, type Rounds, roundsOf } from './instances.ts'
 import type { PathClaim } from './paths.ts'
 import type { ResolvedParams } from './resolve-params.ts'
 import { declaredSlots, resolvePolicy } from './resolve-policy.ts'
-import { resolveCondition, resolveData, resolveInput } from './resolve-references.ts'
+import { resolveInput } from './resolve-references.ts'
 import type { LabelledSource, Loop, OutputReference, Scope, Value } from './scope.ts'
 import type { SourceFiles, WorkflowSource } from './source-files.ts'
+import { stageParams } from './stage-params.ts'
 import { suggestionHint } from './suggest.ts'
 import { givenIn, inputValues, paramsOf } from './used-workflow.ts'
-import { validateValue } from './validate-value.ts'
 import type { NodePolicy } from './workflow.ts'
-import {
-  mapAt,
-  type Spot,
-  textAt,
-  type YamlEntry,
-  type YamlMap,
-  type YamlScalar,
-  type YamlValue,
-} from './yaml-value.ts'
+import { writtenEdges } from './written-edges.ts'
+import { mapAt, type Spot, textAt, type YamlEntry, type YamlMap } from './yaml-value.ts'
 
 /** A node as far as it could be understood. */
 export interface NodeDraft {
@@ -117,7 +111,9 @@ export class ExpandedFile {
   }
 
   expand(): void {
-    const edges = new Map([...this.#declared].map(([name, entry]) => [name, this.#edgesOf(name, entry)]))
+    const edges = new Map(
+      [...this.#declared].map(([name, entry]) => [name, writtenEdges(name, entry, this.#declared)]),
+    )
     for (const name of orderNodes(edges, this.#expansion.faults)) {
       this.#nodes.set(name, this.#expandNode(this.#declared.get(name)!))
     }
@@ -165,27 +161,6 @@ export class ExpandedFile {
       self,
       output: (reference) => this.#lookUp(reference, self),
     }
-  }
-
-  /** What the declaration refers to, whichever side of an expression is taken: there are no cycles on any of them. */
-  #edgesOf(self: string, { value }: YamlEntry): Edge[] {
-    if (value.kind !== 'map') return []
-    const edges: Edge[] = []
-    const visit = (part: YamlValue | undefined): void => {
-      if (part?.kind === 'list') for (const item of part.items) visit(item)
-      else if (part?.kind === 'map') for (const entry of part.entries.values()) visit(entry.value)
-      for (const template of part?.kind === 'scalar' ? part.templates : []) {
-        const expression = parseExpression(template)
-        if (expression.kind === 'malformed') continue
-        for (const { segments } of referencesIn(expression)) {
-          const [root, node] = segments
-          if (root?.name !== 'nodes' || node === undefined || node.name === self) continue
-          if (this.#declared.has(node.name)) edges.push({ to: node.name, spot: template.spot })
-        }
-      }
-    }
-    for (const field of ['in', 'when', 'foreach', 'matrix', 'repeat']) visit(value.entries.get(field)?.value)
-    return edges
   }
 
   #lookUp(reference: OutputReference, self: string): Value {
@@ -266,7 +241,7 @@ export class ExpandedFile {
       return { kind: 'single', instances: [this.#instantiate(entry, use, path, loop, new Map(), '')] }
     }
     const { times, carry } = rounds
-    this.#checkCarry(carry, use)
+    if (use !== undefined && !isOpaque(use)) checkCarry(carry, use, this.#expansion.faults)
     const instances: ExpandedInstance[] = []
     for (let round = 1; round <= times; round++) {
       const before = instances.at(-1)
@@ -292,22 +267,6 @@ export class ExpandedFile {
     const place = { spot: written.spot, ...(value.origin !== undefined && { origin: value.origin }) }
     const source = pathSource(value.value, place, [], this.#expansion.catalog, this.#expansion)
     return source === undefined ? unknown : { kind: 'source', source }
-  }
-
-  #checkCarry(carry: readonly YamlEntry[], use: Use | undefined): void {
-    if (use === undefined || isOpaque(use)) return
-    for (const { key, keySpot, value } of carry) {
-      if (!Object.hasOwn(use.inputs, key)) {
-        const hint = suggestionHint(key, Object.keys(use.inputs), 'its inputs')
-        const message = `${use.what} \`${use.name}\` has no input \`${key}\``
-        this.#expansion.faults.add(keySpot, 'unknown-port', message, hint)
-      }
-      const text = value.kind === 'scalar' ? String(value.value) : ''
-      if (Object.hasOwn(use.outputs, text) || (use.what === 'workflow' && text.includes('.'))) continue
-      const hint = suggestionHint(text, Object.keys(use.outputs), 'its outputs')
-      const message = `${use.what} \`${use.name}\` has no output \`${text}\``
-      this.#expansion.faults.add(value.spot, 'unknown-port', message, hint)
-    }
   }
 
   #instantiate(
@@ -345,7 +304,7 @@ export class ExpandedFile {
       return { label, inner, output: (port) => inner.output(port) }
     }
     const stage = use?.stage
-    const params = this.#stageParams(node.entries.get('with'), stage, keySpot, scope)
+    const params = stageParams(node.entries.get('with'), stage, keySpot, scope)
     const outputs = bindOutputs(id, mapAt(node, 'out'), known, scope)
     const { drafts } = this.#expansion
     if (drafts.size === MAX_NODES) {
@@ -412,42 +371,11 @@ export class ExpandedFile {
       } else draft.outputs.push({ ...claim, node: source.node, port: source.port })
     }
   }
-
-  #stageParams(
-    entry: YamlEntry | undefined,
-    stage: StageManifest | undefined,
-    nodeSpot: Spot,
-    scope: Scope,
-  ): JsonObject {
-    if (entry !== undefined && entry.value.kind !== 'map') return {}
-    const written: YamlMap =
-      entry?.value.kind === 'map' ? entry.value : { kind: 'map', entries: new Map(), spot: nodeSpot }
-    const { data, unknown } = resolveData(written, scope)
-    const params = data as JsonObject
-    if (stage !== undefined) {
-      const spot = entry?.keySpot ?? nodeSpot
-      const owner = `stage \`${stage.name}\``
-      validateValue({ written, data: params, schema: stage.params, spot, owner, unknown }, scope.faults)
-    }
-    return params
-  }
 }
 
 /** Nothing is known of its ports. */
 function isOpaque(use: Use | undefined): boolean {
   return use?.what === 'stage' && use.stage.opaque === true
-}
-
-/** Why a node does not run, where it has a condition that is false. */
-function conditionOf(node: YamlMap, scope: Scope): string | undefined {
-  const written = node.entries.get('when')?.value
-  if (written?.kind !== 'scalar' || resolveCondition(written, scope) !== false) return undefined
-  return `its condition is false: ${conditionText(written)}`
-}
-
-function conditionText({ value, templates }: YamlScalar): string {
-  const [only] = templates
-  return only === undefined ? String(value) : only.text.slice('${{'.length, -'}}'.length).trim()
 }
 
 function carriedFrom({ output, inner }: ExpandedInstance, { value }: YamlEntry): Value {
