@@ -11,6 +11,7 @@ import type { Invocation } from './command.ts'
 import type { OpenWorkflow } from './open-workflow.ts'
 import { readSlots } from './run-limits.ts'
 import { holdSizeCap, sizeCap } from './size-cap.ts'
+import { allowedFolders } from './workflow-options.ts'
 
 export interface ReadyRun {
   readonly run: Omit<RunOptions, 'signal' | 'emit' | 'shared'>
@@ -33,7 +34,8 @@ export async function readyRun(
   if ('faults' in slots) return slots
   const { device } = limits
   const capacity = machineCapacity({ ...limits, ...slots })
-  const request = { project, workflow, store, remotes: new RemoteValues(catalog), ...wanted }
+  const allowed = allowedFolders(options)
+  const request = { project, workflow, store, remotes: new RemoteValues(catalog), allowed, ...wanted }
   const { prepared, diagnostics } = await prepareRun(request)
   if (prepared === undefined) return { faults: diagnostics }
   const impossible = await impossibleDemands(request, prepared, capacity, device)

@@ -29,7 +29,7 @@ export interface RunRequest {
   readonly selection: Selection
   readonly refresh: Refresh
   /** Folders outside of the project that the workflow may use, besides what the command line names. */
-  readonly allowed?: readonly string[]
+  readonly allowed: readonly string[]
   /** Whether a file of the user's at an output path is a fault. @default true */
   readonly checkDestinations?: boolean
 }

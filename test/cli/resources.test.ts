@@ -62,6 +62,7 @@ async function runHere(project: TestProject, gate: GateServer, emit: (event: Flo
     workflow: workflow!,
     store: await Store.open(flowFolder),
     remotes: new RemoteValues(catalog),
+    allowed: [],
     selection: {},
     refresh: 'none',
   } as const
