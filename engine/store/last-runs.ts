@@ -1,4 +1,5 @@
 /** @file What the latest run of each node was made of, so that the next run can say what has changed. */
+import { statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import type { KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey } from '../identity.ts'
@@ -38,28 +39,31 @@ export class LastRuns {
     { key, preimage }: Pick<LastRun, 'key' | 'preimage'>,
   ): Promise<boolean> {
     const latest = this.#latestOf(workflowFile)
-    if (latest.keys.get(node) === key) return false
+    const path = this.#layout.lastRun(workflowFile, node)
+    const hint = latest.nodes.get(node)
+    if (hint?.key === key && hint.state !== '' && hint.state === stateOf(path)) return false
     const known = this.read(workflowFile, node)?.key === key
     // Killed before it writes them anew, this process must not leave older keys behind.
     if (!known && !latest.changed) await rm(this.#layout.latestKeys(workflowFile), { force: true })
     latest.changed ||= !known
     latest.grown = true
-    latest.keys.set(node, key)
-    if (known) return false
-    const run: LastRun = { key, preimage, at: new Date().toISOString() }
-    const path = this.#layout.lastRun(workflowFile, node)
+    if (!known) await this.#write(path, { key, preimage, at: new Date().toISOString() })
+    latest.nodes.set(node, { key, state: stateOf(path) })
+    return !known
+  }
+
+  async #write(path: string, run: LastRun): Promise<void> {
     // Only reasons depend on it: not worth a wait for the disk, nor a failure of a node that is done.
     await writeAtomically(path, seal(run), await this.#owner.temporary(), { durable: false }).catch(
       forgiveSystemError,
     )
-    return true
   }
 
   /** Keeps the latest keys for the next run. */
   async flush(): Promise<void> {
-    for (const [workflowFile, { keys, grown }] of this.#latest) {
+    for (const [workflowFile, { nodes, grown }] of this.#latest) {
       if (!grown) continue
-      const text = seal(Object.fromEntries(keys))
+      const text = seal(Object.fromEntries(nodes))
       const path = this.#layout.latestKeys(workflowFile)
       await writeAtomically(path, text, await this.#owner.temporary(), { durable: false })
     }
@@ -69,17 +73,29 @@ export class LastRuns {
     let latest = this.#latest.get(workflowFile)
     if (latest === undefined) {
       const sealed = readSealed(this.#layout.latestKeys(workflowFile))
-      const known = sealed.state === 'whole' ? (sealed.value as Record<string, CacheKey>) : {}
-      latest = { keys: new Map(Object.entries(known)), changed: false, grown: false }
+      const known = sealed.state === 'whole' ? (sealed.value as Record<string, Hint>) : {}
+      latest = { nodes: new Map(Object.entries(known)), changed: false, grown: false }
       this.#latest.set(workflowFile, latest)
     }
     return latest
   }
 }
 
-/** A hint that saves a read for each node: a node that it does not know is looked up by its own file. */
+interface Hint {
+  readonly key: CacheKey
+  /** Of the node's file, as its key was last seen in it. */
+  readonly state: string
+}
+
+/** What tells that a file is still the one that was read; empty where there is none. */
+function stateOf(path: string): string {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return stats === undefined ? '' : `${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`
+}
+
+/** Saves a read for each node whose file has not changed: any other node is looked up by its file. */
 interface LatestKeys {
-  readonly keys: Map<string, CacheKey>
+  readonly nodes: Map<string, Hint>
   /** A node has another latest key than its file said. */
   changed: boolean
   grown: boolean

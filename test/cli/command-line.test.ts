@@ -79,7 +79,7 @@ test('help, version, stages and status', async () => {
 
   await project.run('w.yaml')
   expect((await project.flow('status')).stdout).toMatch(
-    /^w \(w\.yaml\), ok, .*1 executed\n[\s\S]*a +upper +executed +text \(1 B\)/,
+    /^w \(w\.yaml\), ok, .*1 executed\n[\s\S]*a +upper +executed +[\d.]+ s +text \(1 B\)/,
   )
   const { runs } = JSON.parse((await project.flow('status', '--json')).stdout)
   expect(runs).toEqual([expect.objectContaining({ file: 'w.yaml', state: 'ok' })])
