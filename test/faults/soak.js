@@ -4,6 +4,8 @@
  *     --rounds N   kills of engine, workers or both (default 200)
  *     --faults N   calls attacked in each of two runs, a seeded sample; `all` for every call in every way (default)
  *     --seed N     of both
+ *
+ * and every file of a store harmed in every way.
  */
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
@@ -18,7 +20,11 @@ const { values } = parseArgs({
 console.log(`seed ${values.seed}: ${values.rounds} kills, ${values.faults} faults a run`)
 const tests = spawn(
   'npx',
-  ['vitest', 'run', 'test/faults/kills.test.ts', 'test/faults/commit-faults.test.ts'],
+  [
+    'vitest',
+    'run',
+    ...['kills', 'commit-faults', 'damaged-store'].map((name) => `test/faults/${name}.test.ts`),
+  ],
   {
     stdio: 'inherit',
     env: {
