@@ -30,6 +30,7 @@ figure{margin:0}
 .chart{padding:14px 14px 8px;min-width:0}
 .chart figcaption,caption{font-weight:600;font-size:.95rem;text-align:left;padding-bottom:6px}
 .chart.wide{overflow-x:auto}
+section>.chart+.chart{margin-top:16px}
 .chart.wide svg{min-width:520px}
 .chart svg{display:block;width:100%;height:auto;overflow:visible}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:16px}
