@@ -1,5 +1,5 @@
 /** @file From a file name on the command line to a validated workflow, or all that is wrong with it. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { resolve, sep } from 'node:path'
 import { Confinement } from '../confinement.ts'
 import { type Diagnostic, hasErrors } from '../diagnostic.ts'
@@ -9,6 +9,7 @@ import type { Catalog } from '../stage/catalog.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { loadCatalog } from '../stage/load-catalog.ts'
 import type { LoadedWorkflow } from '../workflow/load.ts'
+import { MAX_SOURCE_BYTES } from '../workflow/source-size.ts'
 import { besides, stagePathsIn, workflowPathsIn } from '../workflow/stage-paths.ts'
 import { suggestionHint } from '../workflow/suggest.ts'
 import type { Workflow } from '../workflow/workflow.ts'
@@ -83,6 +84,21 @@ export async function readWorkflow(invocation: Invocation, name: string | undefi
   return { ...read, opened: { workflow, catalog, sourceOf } }
 }
 
+/** No more of it than shows that it is too large: a file may be endless. */
+function readBounded(path: string): string {
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.allocUnsafe(MAX_SOURCE_BYTES + 1)
+    let length = 0
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      read = readSync(file, bytes, length, bytes.length - length, null)
+    }
+    return bytes.toString('utf8', 0, length)
+  } finally {
+    closeSync(file)
+  }
+}
+
 /** Files beside the workflow's own, each read once, so that all is of one moment. */
 class OtherSources {
   readonly texts = new Map<string, string | undefined>()
@@ -112,7 +128,7 @@ class OtherSources {
   #readNow(path: string): string | undefined {
     this.confine(path)
     try {
-      return readFileSync(resolve(this.#project, path), 'utf8')
+      return readBounded(resolve(this.#project, path))
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return undefined
@@ -167,7 +183,7 @@ function readSource(
   file: string,
 ): { readonly text: string } | { readonly fault: Diagnostic } {
   try {
-    return { text: readFileSync(resolve(project, file), 'utf8') }
+    return { text: readBounded(resolve(project, file)) }
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     const hint = suggestionHint(file, workflowFiles(project), 'workflows here')

@@ -17,11 +17,11 @@ import {
 import type { SourceRange } from '../diagnostic.ts'
 import type { Faults } from './faults.ts'
 import { LineIndex } from './line-index.ts'
+import { MAX_SOURCE_BYTES } from './source-size.ts'
 import { type MaskedText, maskTemplates, restoreTemplates, type TemplateSpan } from './template.ts'
 import { explainSyntax } from './yaml-syntax.ts'
 import type { Spot, YamlEntry, YamlMap, YamlScalar, YamlValue } from './yaml-value.ts'
 
-const MAX_SOURCE_BYTES = 1024 * 1024
 const MAX_NESTING = 64
 /** Values that all aliases of a file together may stand for. */
 const MAX_ALIASED_VALUES = 10_000

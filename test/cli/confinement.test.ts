@@ -151,3 +151,9 @@ export default defineStage({ name: '${name}', description: '', inputs: {}, outpu
   await project.flow('plan', 'w.yaml')
   expect(existsSync(join(project.folder, 'RAN'))).toBe(true)
 })
+
+it('a file without an end is refused as too large, not read', async () => {
+  const project = new TestProject({})
+  symlinkSync('/dev/zero', join(project.folder, 'endless.yaml'))
+  expect(await refusal(project, 'endless.yaml')).toContain('error[too-large]')
+})
