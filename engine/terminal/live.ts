@@ -7,9 +7,10 @@ import type { FlowEvent } from '../events/event.ts'
 import { isWatchEvent, type WatchEvent } from '../events/watch-event.ts'
 import type { RunId } from '../identity.ts'
 import type { RunDisplay } from './display.ts'
+import { GrowingView } from './growing-view.ts'
 import type { Screen } from './screen.tsx'
 import { summaryLines } from './summary.ts'
-import { emptyRunView, type RunView, reduceRunView } from './view-model.ts'
+import type { RunView } from './view-model.ts'
 import { changeText, watchingText } from './watch-text.ts'
 
 /** What has been said and stays, above the view of the run; latest last. */
@@ -29,7 +30,9 @@ export interface ViewSource {
 }
 
 export function liveDisplay(write: (text: string) => void): RunDisplay {
-  let view = emptyRunView
+  const growing = new GrowingView()
+  /** How many of the view's warnings have been said. */
+  let warned = 0
   let said: readonly SaidLine[] = []
   let below: string | undefined
   /** The run whose summary was said last. */
@@ -37,7 +40,7 @@ export function liveDisplay(write: (text: string) => void): RunDisplay {
   let screen: Promise<Screen> | undefined
   const listeners = new Set<() => void>()
   const source: ViewSource = {
-    view: () => view,
+    view: () => growing.view,
     said: () => said,
     below: () => below,
     subscribe: (listener) => {
@@ -49,11 +52,13 @@ export function liveDisplay(write: (text: string) => void): RunDisplay {
     said = [...said, ...lines.map((text) => ({ text }))]
   }
   const onRunEvent = (event: FlowEvent) => {
-    const warnings = view.warnings.length
-    view = reduceRunView(view, event, Date.now())
-    const added = view.warnings
-      .slice(warnings)
+    growing.take(event, Date.now())
+    // Brings no warning, and the view is not to be made for each of them.
+    if (event.type === 'node-finished') return
+    const added = growing.view.warnings
+      .slice(warned)
       .map((text) => ({ text: `warning: ${text}`, warning: true }) as const)
+    warned += added.length
     if (added.length > 0) said = [...said, ...added]
     if (event.type === 'run-started') below = undefined
   }
@@ -61,6 +66,7 @@ export function liveDisplay(write: (text: string) => void): RunDisplay {
     switch (event.type) {
       case 'files-changed': {
         // The run before makes room for the next; what came of it stays.
+        const { view } = growing
         const summary = view.runId === toldOf ? [] : summaryLines(view)
         say(...(view.finished?.ok === true ? summary.slice(0, 1) : summary), changeText(event))
         toldOf = view.runId
@@ -90,6 +96,7 @@ export function liveDisplay(write: (text: string) => void): RunDisplay {
       for (const listener of listeners) listener()
       if (screen !== undefined) await (await screen).close()
       else for (const { text } of said) write(`${text}\n`)
+      const { view } = growing
       const stacks = view.nodes.flatMap((node) => (node.stack === undefined ? [] : [node.stack]))
       for (const line of [...stacks, ...summaryLines(view)]) write(`${line}\n`)
     },

@@ -3,12 +3,13 @@ import type { FlowEvent } from '../events/event.ts'
 import { isWatchEvent, type WatchEvent } from '../events/watch-event.ts'
 import type { NodeId } from '../identity.ts'
 import type { RunDisplay } from './display.ts'
+import { GrowingView } from './growing-view.ts'
 import { heartbeatText } from './heartbeat-text.ts'
 import { holderText } from './holder-text.ts'
 import { progressText } from './progress-text.ts'
 import { countText, durationText } from './quantities.ts'
 import { failureLines, outputText, summaryLines } from './summary.ts'
-import { emptyRunView, nodeOf, type RunView, reduceRunView } from './view-model.ts'
+import { nodeOf } from './view-model.ts'
 import { changeText, watchingText } from './watch-text.ts'
 
 export interface PlainOptions {
@@ -25,7 +26,7 @@ export interface PlainOptions {
 
 export function plainDisplay(options: PlainOptions): RunDisplay {
   const { write, quiet = false, progressEveryMs = 3000, silenceMs = 20_000, nowMs = Date.now } = options
-  let view: RunView = emptyRunView
+  const growing = new GrowingView()
   /** Lines of reused nodes wait for something else to happen: a run that does nothing says so in one line. */
   let held: string[] = []
   const printedAtMs = new Map<NodeId, number>()
@@ -46,7 +47,7 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
   }
 
   const onEvent = (event: FlowEvent | WatchEvent) => {
-    if (!isWatchEvent(event)) view = reduceRunView(view, event, nowMs())
+    if (!isWatchEvent(event)) growing.take(event, nowMs())
     switch (event.type) {
       case 'files-changed':
         // What the run before held back, it never said.
@@ -68,7 +69,7 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
       case 'node-waiting': {
         const since = nowMs() - (printedAtMs.get(event.node) ?? Number.NEGATIVE_INFINITY)
         if (since >= progressEveryMs)
-          printNode(event.node, `waiting: ${holderText(nodeOf(view, event.node))}`)
+          printNode(event.node, `waiting: ${holderText(nodeOf(growing.view, event.node))}`)
         return
       }
       case 'node-retrying': {
@@ -80,7 +81,7 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
         const complete = event.total !== undefined && event.step >= event.total
         const since = nowMs() - (printedAtMs.get(event.node) ?? 0)
         if (complete || since >= progressEveryMs)
-          printNode(event.node, progressText(nodeOf(view, event.node)))
+          printNode(event.node, progressText(nodeOf(growing.view, event.node)))
         return
       }
       case 'node-heartbeat': {
@@ -109,18 +110,18 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
       case 'node-failed':
         if (quiet) return
         printNode(event.node, `failed after ${durationText(event.durationMs)}`)
-        print(...failureLines(nodeOf(view, event.node)))
+        print(...failureLines(nodeOf(growing.view, event.node)))
         if (event.failure.stack !== undefined) print(event.failure.stack)
         return
       case 'node-skipped':
         if (event.because !== 'not-selected')
-          printNode(event.node, `skipped: ${nodeOf(view, event.node).reason}`)
+          printNode(event.node, `skipped: ${nodeOf(growing.view, event.node).reason}`)
         return
       case 'warning':
         print(`warning: ${event.message}${event.hint === undefined ? '' : `\n  hint: ${event.hint}`}`)
         return
       case 'run-finished': {
-        const lines = summaryLines(view)
+        const lines = summaryLines(growing.view)
         const calm = event.ok && quiet
         return print(...(calm ? lines.slice(0, 1) : lines))
       }
@@ -131,7 +132,7 @@ export function plainDisplay(options: PlainOptions): RunDisplay {
 
   const heartbeat = setInterval(() => {
     const now = nowMs()
-    for (const node of view.nodes) {
+    for (const node of growing.view.nodes) {
       if (node.state !== 'running' && (node.state !== 'waiting' || node.holder === undefined)) continue
       const quietSince = Math.max(node.heardAtMs ?? now, printedAtMs.get(node.node) ?? 0)
       if (now - quietSince < silenceMs) continue

@@ -131,13 +131,7 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
       return { ...next, warnings: [...next.warnings, `${event.node}: ${event.message}`] }
     }
     case 'node-finished':
-      return updateNode(view, event.node, ({ remainingMs: _, ...node }) => ({
-        ...node,
-        state: event.outcome,
-        durationMs: event.durationMs,
-        outputs: event.outputs,
-        ...(event.reason === undefined ? {} : { reason: event.reason }),
-      }))
+      return finishNodes(view, [event])
     case 'node-failed':
       return updateNode(view, event.node, ({ remainingMs: _, ...node }) => ({
         ...node,
@@ -168,6 +162,27 @@ export function reduceRunView(view: RunView, event: FlowEvent, nowMs: number): R
     default:
       return event satisfies never
   }
+}
+
+export type NodeFinished = Extract<FlowEvent, { readonly type: 'node-finished' }>
+
+/** As `reduceRunView` for each event in turn, with one copy of the view. */
+export function finishNodes(view: RunView, events: readonly NodeFinished[]): RunView {
+  const nodes = view.nodes.slice()
+  for (const event of events) {
+    const place = view.places.get(event.node)
+    const known = place === undefined ? undefined : nodes[place]
+    if (place === undefined || known === undefined) continue
+    const { remainingMs: _, ...node } = known
+    nodes[place] = {
+      ...node,
+      state: event.outcome,
+      durationMs: event.durationMs,
+      outputs: event.outputs,
+      ...(event.reason === undefined ? {} : { reason: event.reason }),
+    }
+  }
+  return { ...view, nodes }
 }
 
 export function skipReason(because: SkipCause): string {

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import type { FlowEvent } from '../../engine/events/event.ts'
 import type { CacheKey, ContentHash, NodeId, RunId } from '../../engine/identity.ts'
+import { GrowingView } from '../../engine/terminal/growing-view.ts'
 import { plainDisplay } from '../../engine/terminal/plain.ts'
 import { progressText, runningText, sparkline } from '../../engine/terminal/progress-text.ts'
 import { durationText, numberText, sizeText } from '../../engine/terminal/quantities.ts'
@@ -56,6 +57,37 @@ function nodeOf(state: RunView, id: NodeId): NodeView {
 function progress(step: number, more: object = {}): FlowEvent {
   return { type: 'node-progress', node: sft, step, total: 10, ...more }
 }
+
+test('nodes found done are taken in when the view is looked at, as if one by one; a view once given stays', () => {
+  const found = [sft, judge].map(
+    (node): FlowEvent => ({
+      type: 'node-finished',
+      node,
+      outcome: 'reused',
+      key,
+      durationMs: 1,
+      outputs: { report: output },
+      reason: 'up to date',
+    }),
+  )
+  const growing = new GrowingView()
+  growing.take(started, 0)
+  const before = growing.view
+  for (const event of found) growing.take(event, 1)
+  const expected = view([0, started], ...found.map((event) => [1, event] as const))
+  expect(growing.view).toEqual(expected)
+  expect(nodeOf(growing.view, judge).state).toBe('reused')
+  expect(before.nodes.map(({ state }) => state)).toEqual(['waiting', 'waiting', 'waiting'])
+
+  const finished: FlowEvent = {
+    type: 'run-finished',
+    ok: true,
+    nodes: { executed: 0, reused: 2, failed: 0, skipped: 0 },
+    durationMs: 2,
+  }
+  for (const event of [...found, finished]) growing.take(event, 2)
+  expect(growing.view).toEqual(reduceRunView(expected, finished, 2))
+})
 
 test('progress gives rate and time left, and starts over with each new count', () => {
   const running = view(
