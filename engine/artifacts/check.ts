@@ -1,6 +1,6 @@
 /** @file Checks a value against its artifact type: first what it is (file or folder), then from general to special. */
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
+import { type Stats, statSync } from 'node:fs'
 import type { Catalog } from '../stage/catalog.ts'
 import { importModule } from '../stage/compile.ts'
 import { artifactsOf } from '../stage/declaration.ts'
@@ -19,10 +19,7 @@ export async function checkArtifact(
   path: string,
 ): Promise<readonly ArtifactFault[]> {
   const { kind } = manifestOf(catalog, type)
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-    throw error
-  })
+  const found: Stats | undefined = statSync(path, { throwIfNoEntry: false })
   const wanted = kind === 'either' ? 'file or folder' : kind
   if (found === undefined) return [{ message: `there is no ${wanted}` }]
   const fits = { file: found.isFile(), folder: found.isDirectory() }

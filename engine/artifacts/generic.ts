@@ -1,8 +1,9 @@
 /** @file The artifact types that the engine itself owns. They know formats, not meanings. */
-import { createReadStream, type Dirent } from 'node:fs'
-import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { createReadStream, type Dirent, readFileSync, statSync } from 'node:fs'
+import { open, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { smallBytes } from '../fingerprint/hash.ts'
 import { type ArtifactDefinition, type ArtifactFault, defineArtifact } from './define.ts'
 
 /** Part of the digest under which a checked value is remembered; raised when one of these checks changes. */
@@ -16,9 +17,9 @@ const text = defineArtifact({
     const decoder = new TextDecoder('utf-8', { fatal: true })
     let line = 1
     try {
-      for await (const chunk of createReadStream(file)) {
-        decoder.decode(chunk as Buffer, { stream: true })
-        for (const byte of chunk as Buffer) if (byte === 0x0a) line++
+      for await (const chunk of chunksOf(file)) {
+        decoder.decode(chunk, { stream: true })
+        for (const byte of chunk) if (byte === 0x0a) line++
       }
       decoder.decode()
     } catch (error) {
@@ -29,8 +30,8 @@ const text = defineArtifact({
       }
     }
   },
-  async describe(file) {
-    return sizeText((await stat(file)).size)
+  describe(file) {
+    return sizeText(statSync(file).size)
   },
 })
 
@@ -39,7 +40,7 @@ const json = defineArtifact({
   kind: 'file',
   description: 'one JSON value',
   async *validate(file) {
-    const source = await readFile(file, 'utf8')
+    const source = readFileSync(file, 'utf8')
     try {
       JSON.parse(source)
     } catch (error) {
@@ -50,7 +51,7 @@ const json = defineArtifact({
     }
   },
   async describe(file) {
-    const value: unknown = JSON.parse(await readFile(file, 'utf8'))
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
     if (Array.isArray(value)) return counted(value.length, 'row')
     if (typeof value === 'object' && value !== null) return counted(Object.keys(value).length, 'field')
     return JSON.stringify(value)
@@ -101,6 +102,11 @@ const folder = defineArtifact({
 })
 
 export const genericArtifacts: readonly ArtifactDefinition[] = [text, json, jsonl, folder]
+
+/** A small file in one piece: a stream costs several waits. */
+function chunksOf(file: string): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+  return statSync(file).size <= smallBytes ? [readFileSync(file)] : createReadStream(file)
+}
 
 /** Zero bytes near the beginning: UTF-8 text has none. */
 async function isOtherThanText(file: string): Promise<boolean> {

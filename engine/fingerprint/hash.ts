@@ -1,11 +1,16 @@
 /** @file sha256 of texts and of files, and the identity of a file's bytes at the moment they were read. */
 import { createHash, hash } from 'node:crypto'
-import type { BigIntStats } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ContentHash } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
 
 const READ_BYTES = 1 << 20
+/**
+ * Up to this size a file is read, copied and synced at once: that takes less time than handing the work to another
+ * thread, call by call.
+ */
+export const smallBytes = 1 << 20
 /** A file that changes while it is read is read again this often before it is given up. */
 const READ_ATTEMPTS = 3
 
@@ -48,16 +53,9 @@ export interface HashedFile {
  * while it is read: such a hash would name bytes that never existed.
  */
 export async function hashFile(path: string): Promise<HashedFile> {
-  const file = await open(path, 'r')
-  try {
-    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-      const before = identityOf(await file.stat({ bigint: true }))
-      const hash = await hashBytes(file, Number(before.size))
-      const after = identityOf(await file.stat({ bigint: true }))
-      if (sameIdentity(before, after)) return { hash, sizeBytes: Number(after.size), identity: after }
-    }
-  } finally {
-    await file.close()
+  for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+    const hashed = hashSmall(path) ?? (await hashLarge(path))
+    if (hashed !== 'changing') return hashed
   }
   throw new StageFailure({
     code: 'value-changing',
@@ -66,6 +64,38 @@ export async function hashFile(path: string): Promise<HashedFile> {
     file: path,
     retryable: true,
   })
+}
+
+/** Nothing of a file that is not small. */
+function hashSmall(path: string): HashedFile | 'changing' | undefined {
+  const file = openSync(path, 'r')
+  try {
+    const before = identityOf(fstatSync(file, { bigint: true }))
+    if (before.size > smallBytes) return undefined
+    // One byte more than the file holds: should it have grown, its identity tells.
+    const bytes = Buffer.allocUnsafe(Number(before.size) + 1)
+    let filled = 0
+    for (let read = -1; read !== 0 && filled < bytes.length; filled += read) {
+      read = readSync(file, bytes, filled, bytes.length - filled, filled)
+    }
+    const hash = sha256(bytes.subarray(0, filled)) as ContentHash
+    const after = identityOf(fstatSync(file, { bigint: true }))
+    return sameIdentity(before, after) ? { hash, sizeBytes: filled, identity: after } : 'changing'
+  } finally {
+    closeSync(file)
+  }
+}
+
+async function hashLarge(path: string): Promise<HashedFile | 'changing'> {
+  const file = await open(path, 'r')
+  try {
+    const before = identityOf(await file.stat({ bigint: true }))
+    const hash = await hashBytes(file, Number(before.size))
+    const after = identityOf(await file.stat({ bigint: true }))
+    return sameIdentity(before, after) ? { hash, sizeBytes: Number(after.size), identity: after } : 'changing'
+  } finally {
+    await file.close()
+  }
 }
 
 /** Reads one chunk while it digests the one before. */

@@ -1,5 +1,5 @@
 /** @file The inputs of a node by content: a user's own files through the stat cache, others from what wrote them. */
-import { stat } from 'node:fs/promises'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { RemoteValues } from '../artifacts/remote-values.ts'
 import type { InputHashes } from '../fingerprint/key.ts'
@@ -68,7 +68,7 @@ export async function hashFile(
   store: Store,
   path: string,
 ): Promise<{ readonly kind: 'file' | 'folder'; readonly hash: ContentHash; readonly sizeBytes: number }> {
-  const kind = (await stat(path)).isDirectory() ? 'folder' : 'file'
+  const kind = statSync(path).isDirectory() ? 'folder' : 'file'
   return { kind, ...(await store.hashValue(path, kind)) }
 }
 

@@ -3,7 +3,8 @@
  * attempt, its outputs are checked by content, its inputs are checked to be still the same, and only then is the
  * result committed.
  */
-import { rename, stat } from 'node:fs/promises'
+import { statSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { checkArtifact } from '../artifacts/check.ts'
@@ -230,7 +231,7 @@ async function openInputs(
         return { ...place, path: await store.valuePath(hash, kind), kind, hash, own: false }
       }
       const path = await ownPath(project, source, remotes)
-      const kind = (await stat(path)).isDirectory() ? ('folder' as const) : ('file' as const)
+      const kind = statSync(path).isDirectory() ? ('folder' as const) : ('file' as const)
       return { ...place, path, kind, hash: hashOf(inputs, place), own: true }
     }),
   )
@@ -273,7 +274,7 @@ async function checkOutputs(
     const path = attempt.outputPath(port)
     const kind = catalog.artifacts.get(type)?.kind
     if (kind === undefined) throw new Error(`stage ${node.stage.name} declares the unknown type ${type}`)
-    const found = await stat(path).catch(() => undefined)
+    const found = statSync(path, { throwIfNoEntry: false })
     const foundKind = found?.isFile() === true ? 'file' : 'folder'
     outputs[port] = { type, kind: kind === 'either' ? foundKind : kind }
     // What is missing or of another kind, the commit refuses.

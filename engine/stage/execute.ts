@@ -27,7 +27,7 @@ export interface StageExecution extends StageListener {
   /** Names of the GPU devices that the stage may use. @default those of this process */
   readonly gpus?: readonly string[]
   readonly threads: number
-  /** Absolute path of an existing folder. */
+  /** Absolute path of a folder, which is made when the stage asks for it. */
   readonly checkpoint: string
   /** Port -> hash of the input's content, at least of those that the stage `keeps`. @default it keeps nothing */
   readonly contents?: Readonly<Record<string, string | Readonly<Record<string, string>>>>

@@ -1,4 +1,5 @@
 /** @file Runs a compiled stage in this very process. */
+import { mkdirSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import type { Progress, StageContext } from './define.ts'
 import type { KeptValues } from './kept.ts'
@@ -34,9 +35,14 @@ export async function runStage(
     default: { run(context: AnyContext): Promise<void> }
   }
   const closing: (() => string | undefined)[] = []
-  const { contents, ...given } = task
+  const { contents, checkpoint, ...given } = task
   const context = {
     ...given,
+    /** Made for the stage that asks for it: most do not. */
+    get checkpoint() {
+      mkdirSync(checkpoint, { recursive: true })
+      return checkpoint
+    },
     signal,
     progress: (progress) => listener.onProgress(progress),
     log: (message) => listener.onLog('info', message),

@@ -12,6 +12,7 @@ export interface StageTask {
   readonly params: JsonObject
   readonly device: string
   readonly threads: number
+  /** Of a folder that may have to be made. */
   readonly checkpoint: string
   /** Content hashes of the inputs of which the stage keeps what it loads, by port. */
   readonly contents: Readonly<Record<string, string>>

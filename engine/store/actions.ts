@@ -68,6 +68,6 @@ export class Actions {
 
   async #write(record: ActionRecord, replace: boolean): Promise<void> {
     const temporary = await this.#owner.temporary()
-    await writeAtomically(this.#layout.action(record.key), seal(record), temporary, { replace })
+    writeAtomically(this.#layout.action(record.key), seal(record), temporary, { replace })
   }
 }

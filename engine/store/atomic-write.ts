@@ -1,10 +1,21 @@
 /** @file Writes that a reader, or a power cut, finds done or not begun. */
-import { mkdirSync } from 'node:fs'
-import { link, open, rename, rm } from 'node:fs/promises'
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { smallBytes } from '../fingerprint/hash.ts'
 
 /** Makes a file's bytes outlive a power cut. */
-export async function syncFile(path: string): Promise<void> {
+export async function syncFile(path: string, sizeBytes: number): Promise<void> {
+  if (sizeBytes <= smallBytes) return syncNow(path)
   const file = await open(path, 'r')
   try {
     await file.sync()
@@ -14,9 +25,18 @@ export async function syncFile(path: string): Promise<void> {
 }
 
 /** Makes a folder's names (files created, renamed, removed in it) outlive a power cut. */
-export async function syncFolder(path: string): Promise<void> {
+export function syncFolder(path: string): void {
   // Windows cannot open a folder, and needs no such call.
-  if (process.platform !== 'win32') await syncFile(path)
+  if (process.platform !== 'win32') syncNow(path)
+}
+
+function syncNow(path: string): void {
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
 }
 
 export interface AtomicWriteOptions {
@@ -28,44 +48,44 @@ export interface AtomicWriteOptions {
 
 /**
  * Replaces `destination` by `text`. `temporary` must lie on the same file system and be the caller's alone.
- * The destination's folder is made where it is missing.
+ * The destination's folder is made where it is missing. Synchronous, as `readSealed` is: these texts are small.
  */
-export async function writeAtomically(
+export function writeAtomically(
   destination: string,
   text: string,
   temporary: string,
   { durable = true, replace = true }: AtomicWriteOptions = {},
-): Promise<void> {
+): void {
   const folder = dirname(destination)
   const created = mkdirSync(folder, { recursive: true })
   try {
-    const file = await open(temporary, 'wx')
+    const file = openSync(temporary, 'wx')
     try {
-      await file.writeFile(text)
-      if (durable) await file.sync()
+      writeFileSync(file, text)
+      if (durable) fsyncSync(file)
     } finally {
-      await file.close()
+      closeSync(file)
     }
-    if (replace) await rename(temporary, destination)
-    else await linkInto(temporary, destination)
+    if (replace) renameSync(temporary, destination)
+    else linkInto(temporary, destination)
   } catch (error) {
-    await rm(temporary, { force: true })
+    rmSync(temporary, { force: true })
     throw error
   }
   if (!durable) return
-  await syncFolder(folder)
-  if (created !== undefined) await syncFolder(dirname(created))
+  syncFolder(folder)
+  if (created !== undefined) syncFolder(dirname(created))
 }
 
 /** Unlike a rename, a link never takes the place of what is there. */
-async function linkInto(temporary: string, destination: string): Promise<void> {
+function linkInto(temporary: string, destination: string): void {
   try {
-    await link(temporary, destination)
-    await rm(temporary, { force: true })
+    linkSync(temporary, destination)
+    rmSync(temporary, { force: true })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') throw error
     // The file system knows no links.
-    await rename(temporary, destination)
+    renameSync(temporary, destination)
   }
 }

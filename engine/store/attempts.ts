@@ -1,6 +1,6 @@
 /** @file Private folders in which stages write, and what becomes of them when a stage fails. */
-import { mkdirSync } from 'node:fs'
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CacheKey } from '../identity.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
@@ -19,9 +19,9 @@ export interface Attempt {
   readonly generation: number
   /** Absolute. Deleted when the attempt ends. */
   readonly folder: string
-  /** Folder of in-stage checkpoints: outlives a crash, belongs to the key. */
+  /** Folder of in-stage checkpoints: outlives a crash, belongs to the key; made when the stage asks for it. */
   readonly checkpoint: string
-  /** File for what the stage says. */
+  /** File for what the stage says; made when it says something. */
   readonly log: string
   /** Where the stage must create the value of an output port; its parent exists and is empty. */
   outputPath(port: string): string
@@ -49,9 +49,8 @@ export class Attempts {
   async begin(key: CacheKey, generation: number): Promise<Attempt> {
     const id = this.#owner.freshName()
     const folder = join(this.#layout.attempts, id)
-    await mkdir(folder)
-    const log = join(folder, 'log')
-    await writeFile(log, '')
+    mkdirSync(folder)
+    const parents = new Map<string, string>()
     const checkpoint = await this.#checkpoints.claim(key, generation)
     return {
       id,
@@ -59,10 +58,14 @@ export class Attempts {
       generation,
       folder,
       checkpoint,
-      log,
+      log: join(folder, 'log'),
       outputPath(port) {
-        const parent = join(folder, 'outputs', encodeURIComponent(port))
-        mkdirSync(parent, { recursive: true })
+        let parent = parents.get(port)
+        if (parent === undefined) {
+          parent = join(folder, 'outputs', encodeURIComponent(port))
+          mkdirSync(parent, { recursive: true })
+          parents.set(port, parent)
+        }
         return join(parent, 'value')
       },
     }
@@ -70,12 +73,12 @@ export class Attempts {
 
   /** Keeps log and partial outputs for the user to look at, out of reach of reuse. */
   async keepFailure(attempt: Attempt, failure: StageFailureDetails): Promise<KeptFailure> {
-    await writeFile(
+    writeFileSync(
       join(attempt.folder, 'failure.json'),
       `${JSON.stringify({ key: attempt.key, ...failure }, null, 2)}\n`,
     )
     const folder = join(this.#layout.failures, attempt.id)
-    await rename(attempt.folder, folder)
+    renameSync(attempt.folder, folder)
     await this.#end(attempt)
     await keepLatest(this.#layout.failures, MAX_FAILURES_KEPT)
     return { folder, log: join(folder, 'log') }
@@ -89,15 +92,16 @@ export class Attempts {
 
   /** After a commit: the checkpoint has served. */
   async finish(attempt: Attempt): Promise<void> {
-    await rm(attempt.folder, { recursive: true, force: true })
+    // Its outputs are gone from it: little is left to remove.
+    rmSync(attempt.folder, { recursive: true, force: true })
     if (this.#leases.isHeld(attempt.key)) await this.#checkpoints.dropAll(attempt.key)
     else await this.#checkpoints.drop(attempt.checkpoint)
-    await this.#leases.release(attempt.key)
+    this.#leases.release(attempt.key)
   }
 
   async #end({ key, generation, checkpoint }: Attempt): Promise<void> {
     await this.#checkpoints.giveBack(checkpoint, generation, this.#leases.isHeld(key))
-    await this.#leases.release(key)
+    this.#leases.release(key)
   }
 
   /** Ids of all attempts there are, of any process. */

@@ -2,8 +2,17 @@
  * @file Bytes by their sha256, read-only. A blob is in place whole or not at all: it is hashed and synced where only
  * its writer sees it, then renamed in.
  */
-import { type BigIntStats, lstatSync } from 'node:fs'
-import { chmod, constants, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import {
+  type BigIntStats,
+  chmodSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { hashFile, identityOf, sha256 } from '../fingerprint/hash.ts'
 import type { FileHash, StatCache } from '../fingerprint/stat-cache.ts'
@@ -81,13 +90,13 @@ export class Blobs {
     const path = this.path(hash)
     this.#noteFolder(path, unsynced)
     if ((await this.check(hash, sizeBytes)) === 'whole') {
-      await rm(file, { force: true })
+      rmSync(file, { force: true })
       return { hash, sizeBytes }
     }
-    await syncFile(file)
-    await chmod(file, READ_ONLY)
-    await mkdir(dirname(path), { recursive: true })
-    await rename(file, path)
+    await syncFile(file, sizeBytes)
+    chmodSync(file, READ_ONLY)
+    mkdirSync(dirname(path), { recursive: true })
+    renameSync(file, path)
     const placed = statBlob(path)
     // Another inode is an equal blob that someone else put in at the same moment.
     const ours = placed !== undefined && placed.ino === identity.ino
@@ -109,11 +118,11 @@ export class Blobs {
     this.#noteFolder(path, unsynced)
     if ((await this.check(hash, Buffer.byteLength(text))) === 'whole') return hash
     const temporary = await this.#owner.temporary()
-    await writeFile(temporary, text, { flag: 'wx' })
-    await syncFile(temporary)
-    await chmod(temporary, READ_ONLY)
-    await mkdir(dirname(path), { recursive: true })
-    await rename(temporary, path)
+    writeFileSync(temporary, text, { flag: 'wx' })
+    await syncFile(temporary, text.length)
+    chmodSync(temporary, READ_ONLY)
+    mkdirSync(dirname(path), { recursive: true })
+    renameSync(temporary, path)
     return hash
   }
 
@@ -123,8 +132,8 @@ export class Blobs {
   }
 }
 
-export async function syncFolders(unsynced: UnsyncedFolders): Promise<void> {
-  for (const folder of unsynced) await syncFolder(folder)
+export function syncFolders(unsynced: UnsyncedFolders): void {
+  for (const folder of unsynced) syncFolder(folder)
 }
 
 function statBlob(path: string): BigIntStats | undefined {

@@ -7,8 +7,8 @@
  * ends in order. One that still bears it was left by a holder that died or lost its lease, and its stage may write
  * there for a while yet: what it holds is copied, so that no two stages ever write to one file.
  */
-import { constants } from 'node:fs'
-import { cp, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { constants, existsSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
+import { cp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { CacheKey } from '../identity.ts'
 import type { Layout } from './layout.ts'
@@ -26,13 +26,16 @@ export class Checkpoints {
     this.#owner = owner
   }
 
-  /** A folder with the key's latest checkpoint, if it has any. The caller holds the key's lease. */
+  /**
+   * Where the key's latest checkpoint lies now, if it has any. Otherwise there is no folder: most stages write none.
+   * The caller holds the key's lease.
+   */
   async claim(key: CacheKey, generation: number): Promise<string> {
     const folder = this.#layout.checkpoint(key)
     const claimed = join(folder, `${generation}-${this.#owner.freshName()}`)
     let found = false
     // One that was given back comes before those that were left: its name is their prefix.
-    for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    for (const name of namesIn(folder).sort()) {
       const path = join(folder, name)
       const isOfGeneration = name === `${generation}` || name.startsWith(`${generation}-`)
       if (isOfGeneration && !found) {
@@ -41,7 +44,6 @@ export class Checkpoints {
       }
       await rm(path, { recursive: true, force: true }).catch(() => undefined)
     }
-    await mkdir(claimed, { recursive: true })
     return claimed
   }
 
@@ -50,9 +52,9 @@ export class Checkpoints {
     if (!leaseHeld) return await this.drop(checkpoint)
     const folder = dirname(checkpoint)
     try {
-      // Most stages write none. Neither call removes a folder that holds something.
-      await rmdir(checkpoint)
-      await rmdir(folder)
+      // Neither call removes a folder that holds something.
+      if (existsSync(checkpoint)) rmdirSync(checkpoint)
+      if (existsSync(folder)) rmdirSync(folder)
     } catch {
       await rename(checkpoint, join(folder, `${generation}`)).catch(() => undefined)
     }
@@ -65,12 +67,21 @@ export class Checkpoints {
 
   /** Removes all of the key's. */
   async dropAll(key: CacheKey): Promise<void> {
-    await rm(this.#layout.checkpoint(key), { recursive: true, force: true })
+    const folder = this.#layout.checkpoint(key)
+    if (existsSync(folder)) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
   }
 }
 
 async function takeOver(path: string, claimed: string, givenBack: boolean): Promise<void> {
-  if (givenBack) return await rename(path, claimed)
+  if (givenBack) return renameSync(path, claimed)
   for (let copies = 0; copies < MAX_COPIES; copies++) {
     try {
       const before = await stateOf(path)

@@ -48,7 +48,7 @@ async function removeRecords(layout: Layout, keys: readonly CacheKey[]): Promise
     await rm(layout.log(key), { force: true })
   }
   // Before the first blob goes: after a power cut, too, no record may name a blob that is gone.
-  for (const folder of folders) await syncFolder(folder)
+  for (const folder of folders) syncFolder(folder)
 }
 
 async function removeItem(layout: Layout, owner: Owner, { kind, name }: Collectable): Promise<void> {

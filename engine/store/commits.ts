@@ -2,8 +2,7 @@
  * @file How a finished attempt becomes a result. Order: outputs hashed and synced in private, renamed into the blobs,
  * those folders synced, the record renamed in last. A crash at any point leaves either the whole result or none.
  */
-import { lstatSync, statSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { existsSync, lstatSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { cacheKey, type KeyPreimage } from '../fingerprint/key.ts'
 import type { FileHash } from '../fingerprint/stat-cache.ts'
@@ -83,7 +82,7 @@ export class Commits {
     for (const [port, { type, kind }] of Object.entries(details.outputs)) {
       outputs[port] = { type, kind, ...(await this.#takeOutput(attempt, port, kind, unsynced)) }
     }
-    await syncFolders(unsynced)
+    syncFolders(unsynced)
     // Two processes may finish the same key at once: the first one's result is the key's result.
     const lock = this.#layout.lock(`record-${attempt.key}`)
     let committed: CommittedRecord | undefined
@@ -140,7 +139,7 @@ export class Commits {
     if (earlier !== undefined && !refreshes && (await this.#lookups.damages(earlier)).length === 0) {
       return { ...earlier, differs }
     }
-    await this.#keepLog(attempt)
+    this.#keepLog(attempt)
     const record: ActionRecord = {
       schema: RECORD_SCHEMA,
       key: attempt.key,
@@ -160,11 +159,15 @@ export class Commits {
     return { ...record, differs }
   }
 
-  async #keepLog(attempt: Attempt): Promise<void> {
+  /** In place of that of the result before; a stage that said nothing has none. */
+  #keepLog(attempt: Attempt): void {
     const log = this.#layout.log(attempt.key)
-    await mkdir(dirname(log), { recursive: true })
-    await rm(log, { force: true })
-    await rename(attempt.log, log)
+    if (existsSync(attempt.log)) {
+      mkdirSync(dirname(log), { recursive: true })
+      renameSync(attempt.log, log)
+    } else {
+      rmSync(log, { force: true })
+    }
   }
 }
 

@@ -2,10 +2,11 @@
  * @file Values written to the user's own folders. What the engine did not write there is never touched: the ledger says
  * what it wrote, and the content at a destination must still be that, byte for byte, before it is replaced.
  */
-import { lstatSync } from 'node:fs'
-import { chmod, constants, copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { chmodSync, constants, copyFileSync, lstatSync, mkdirSync, renameSync, statSync } from 'node:fs'
+import { copyFile, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Diagnostic } from '../diagnostic.ts'
+import { smallBytes } from '../fingerprint/hash.ts'
 import type { StatCache } from '../fingerprint/stat-cache.ts'
 import { hashValue, type ValueKind } from '../fingerprint/value.ts'
 import type { ContentHash } from '../identity.ts'
@@ -100,7 +101,7 @@ export class Destinations {
       writing: { previous, temporaries: [incoming, outgoing] },
     })
     const folder = dirname(destination)
-    const created = await mkdir(folder, { recursive: true })
+    const created = mkdirSync(folder, { recursive: true })
     try {
       await this.#copyOut(wanted, join(folder, incoming))
     } catch (error) {
@@ -128,27 +129,30 @@ export class Destinations {
       join(folder, outgoing),
       found.kind === 'folder' || wanted.kind === 'folder',
     )
-    await syncFolder(folder)
-    if (created !== undefined) await syncFolder(dirname(created))
+    syncFolder(folder)
+    if (created !== undefined) syncFolder(dirname(created))
     await this.#ledger.write(destination, { value: wanted })
     return { state: 'written' }
   }
 
   async #copyOut({ kind, hash }: WrittenValue, path: string): Promise<void> {
     if (kind === 'file') return this.#copyFile(hash, path, FILE_MODE)
-    await mkdir(path)
+    mkdirSync(path)
     for (const entry of this.#trees.read(hash)) {
       const target = join(path, entry.path)
-      if (entry.kind === 'folder') await mkdir(target)
+      if (entry.kind === 'folder') mkdirSync(target)
       else await this.#copyFile(entry.hash, target, entry.executable ? PROGRAM_MODE : FILE_MODE)
     }
   }
 
   async #copyFile(hash: ContentHash, path: string, mode: number): Promise<void> {
-    await copyFile(this.#blobs.path(hash), path, constants.COPYFILE_FICLONE)
-    await chmod(path, mode)
+    const blob = this.#blobs.path(hash)
+    const { size } = statSync(blob)
+    if (size <= smallBytes) copyFileSync(blob, path, constants.COPYFILE_FICLONE)
+    else await copyFile(blob, path, constants.COPYFILE_FICLONE)
+    chmodSync(path, mode)
     // Before the rename: a power cut must not leave half a file that then looks like the user's.
-    await syncFile(path)
+    await syncFile(path, size)
   }
 
   async #removeTemporaries(destination: string, entry: LedgerEntry | undefined): Promise<void> {
@@ -216,13 +220,13 @@ async function swap(
   outgoing: string,
   viaAside: boolean,
 ): Promise<void> {
-  if (!viaAside) return rename(incoming, destination)
+  if (!viaAside) return renameSync(incoming, destination)
   const replaces = lstatSync(destination, { throwIfNoEntry: false }) !== undefined
-  if (replaces) await rename(destination, outgoing)
+  if (replaces) renameSync(destination, outgoing)
   try {
-    await rename(incoming, destination)
+    renameSync(incoming, destination)
   } catch (error) {
-    if (replaces) await rename(outgoing, destination)
+    if (replaces) renameSync(outgoing, destination)
     throw error
   }
   await rm(outgoing, { recursive: true, force: true })

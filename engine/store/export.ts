@@ -75,7 +75,7 @@ async function writeNew(path: string, content: NodeJS.ReadableStream): Promise<v
   const partial = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}`)
   try {
     await pipeline(content, createWriteStream(partial, { flags: 'wx' }))
-    await syncFile(partial)
+    await syncFile(partial, lstatSync(partial).size)
     await link(partial, path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

@@ -120,7 +120,7 @@ export async function placeResult(
     await blobs.takeFile(path, false, unsynced)
     received.delete(hash)
   }
-  await syncFolders(unsynced)
+  syncFolders(unsynced)
   return await withLock(owner, layout.lock(`record-${record.key}`), async () => {
     const own = await actions.read(record.key)
     if (own.state === 'found' && (await lookups.damages(own.record)).length === 0) {
@@ -128,7 +128,7 @@ export async function placeResult(
       const same = ports.every(([port, { hash }]) => own.record.outputs[port]?.hash === hash)
       return same ? 'present' : 'differs'
     }
-    if (log !== undefined) await writeAtomically(layout.log(record.key), log, await owner.temporary())
+    if (log !== undefined) writeAtomically(layout.log(record.key), log, await owner.temporary())
     if (own.state !== 'found') return (await actions.create(record)) ? 'placed' : 'present'
     // The blobs that the record lost may be others than these: it is replaced by what is whole.
     await actions.replace(record)

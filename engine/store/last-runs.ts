@@ -1,6 +1,5 @@
 /** @file What the latest run of each node was made of, so that the next run can say what has changed. */
-import { statSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rmSync, statSync } from 'node:fs'
 import type { KeyPreimage } from '../fingerprint/key.ts'
 import type { CacheKey } from '../identity.ts'
 import { forgiveSystemError } from '../stage/machine-failure.ts'
@@ -44,7 +43,7 @@ export class LastRuns {
     if (hint?.key === key && hint.state !== '' && hint.state === stateOf(path)) return false
     const known = this.read(workflowFile, node)?.key === key
     // Killed before it writes them anew, this process must not leave older keys behind.
-    if (!known && !latest.changed) await rm(this.#layout.latestKeys(workflowFile), { force: true })
+    if (!known && !latest.changed) rmSync(this.#layout.latestKeys(workflowFile), { force: true })
     latest.changed ||= !known
     latest.grown = true
     if (!known) await this.#write(path, { key, preimage, at: new Date().toISOString() })
@@ -54,9 +53,12 @@ export class LastRuns {
 
   async #write(path: string, run: LastRun): Promise<void> {
     // Only reasons depend on it: not worth a wait for the disk, nor a failure of a node that is done.
-    await writeAtomically(path, seal(run), await this.#owner.temporary(), { durable: false }).catch(
-      forgiveSystemError,
-    )
+    const temporary = await this.#owner.temporary()
+    try {
+      writeAtomically(path, seal(run), temporary, { durable: false })
+    } catch (error) {
+      forgiveSystemError(error)
+    }
   }
 
   /** Keeps the latest keys for the next run. */
@@ -65,7 +67,7 @@ export class LastRuns {
       if (!grown) continue
       const text = seal(Object.fromEntries(nodes))
       const path = this.#layout.latestKeys(workflowFile)
-      await writeAtomically(path, text, await this.#owner.temporary(), { durable: false })
+      writeAtomically(path, text, await this.#owner.temporary(), { durable: false })
     }
   }
 

@@ -55,9 +55,9 @@ export class Leases {
     this.#owner.heartbeat.report(key, progress)
   }
 
-  async release(key: CacheKey): Promise<void> {
+  release(key: CacheKey): void {
     this.#owner.heartbeat.report(key)
-    await unlock(this.#owner, this.#layout.lease(key))
+    unlock(this.#owner, this.#layout.lease(key))
   }
 
   /** Resolves once nobody who lives holds the lease. It is not taken: others may be faster. */

@@ -56,6 +56,6 @@ export class Ledger {
   async write(destination: string, entry: Omit<LedgerEntry, 'destination'>): Promise<void> {
     const name = this.nameOf(destination)
     const full: LedgerEntry = { destination: name, ...entry }
-    await writeAtomically(this.#layout.ledgerEntry(name), seal(full), await this.#owner.temporary())
+    writeAtomically(this.#layout.ledgerEntry(name), seal(full), await this.#owner.temporary())
   }
 }

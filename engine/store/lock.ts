@@ -5,8 +5,7 @@
  * A holder that was suspended may find, on waking, that its lock was taken over. Whoever writes under a lock what
  * must not be written twice therefore asks `isHeld` before it does.
  */
-import { lstatSync, readlinkSync } from 'node:fs'
-import { rename, rm, symlink } from 'node:fs/promises'
+import { lstatSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Owner } from './owner.ts'
 
@@ -17,7 +16,7 @@ export async function tryLock(owner: Owner, path: string): Promise<boolean> {
   await owner.register()
   for (;;) {
     try {
-      await symlink(owner.id, path)
+      symlinkSync(owner.id, path)
       return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -38,8 +37,8 @@ export function isHeld(owner: Owner, path: string): boolean {
 }
 
 /** A lock that was lost meanwhile stays whose it is. */
-export async function unlock(owner: Owner, path: string): Promise<void> {
-  if (isHeld(owner, path)) await rm(path, { force: true })
+export function unlock(owner: Owner, path: string): void {
+  if (isHeld(owner, path)) rmSync(path, { force: true })
 }
 
 /** Waits for the lock, holds it during `work`. */
@@ -48,7 +47,7 @@ export async function withLock<T>(owner: Owner, path: string, work: () => Promis
   try {
     return await work()
   } finally {
-    await unlock(owner, path)
+    unlock(owner, path)
   }
 }
 
@@ -56,15 +55,23 @@ export async function withLock<T>(owner: Owner, path: string, work: () => Promis
 export async function breakLock(owner: Owner, path: string, deadHolder?: string): Promise<void> {
   const aside = await owner.temporary()
   try {
-    await rename(path, aside)
+    renameSync(path, aside)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
     throw error
   }
   const taken = holderOf(aside)
   // Another process broke the lock first and took it between our look and our rename: give it back.
-  if (taken !== undefined && taken !== deadHolder) await symlink(taken, path).catch(() => undefined)
-  await rm(aside, { recursive: true, force: true })
+  if (taken !== undefined && taken !== deadHolder) giveBack(taken, path)
+  rmSync(aside, { recursive: true, force: true })
+}
+
+function giveBack(holder: string, path: string): void {
+  try {
+    symlinkSync(holder, path)
+  } catch {
+    // A third one was faster.
+  }
 }
 
 export function holderOf(path: string): string | undefined {

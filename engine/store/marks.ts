@@ -1,6 +1,5 @@
 /** @file Which contents have passed which validator, so that no value is validated twice. */
-import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { sha256 } from '../fingerprint/hash.ts'
 import type { ContentHash } from '../identity.ts'
@@ -19,12 +18,12 @@ export class ValidationMarks {
     return existsSync(this.#path(type, codeDigest, hash))
   }
 
-  async markValidated(type: string, codeDigest: string, hash: ContentHash): Promise<void> {
+  markValidated(type: string, codeDigest: string, hash: ContentHash): void {
     const path = this.#path(type, codeDigest, hash)
     try {
-      await mkdir(dirname(path), { recursive: true })
+      mkdirSync(dirname(path), { recursive: true })
       // Empty: its name says all.
-      await writeFile(path, '')
+      writeFileSync(path, '')
     } catch (error) {
       // It is validated once more, then.
       forgiveSystemError(error)

@@ -49,7 +49,7 @@ export class Outlines {
     if (outline === undefined) return
     // Only reasons depend on it: not worth a wait for the disk.
     const temporary = await this.#owner.temporary()
-    await writeAtomically(place, seal(withinBounds(outline)), temporary, { durable: false })
+    writeAtomically(place, seal(withinBounds(outline)), temporary, { durable: false })
     this.#added = true
   }
 

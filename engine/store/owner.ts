@@ -6,7 +6,8 @@
  * crash.
  */
 import { randomBytes } from 'node:crypto'
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beatEveryMs, Heartbeat } from './heartbeat.ts'
 import type { Layout } from './layout.ts'
@@ -45,8 +46,14 @@ export class Owner {
     const everyMs = beatEveryMs(process.env)
     const identity: OwnerIdentity = { ...thisProcess(), beatEveryMs: everyMs }
     const text = JSON.stringify(identity)
-    await writeFile(this.#layout.owner(this.id), text)
-    await this.heartbeat.start(text, everyMs)
+    try {
+      writeFileSync(this.#layout.owner(this.id), text)
+      await this.heartbeat.start(text, everyMs)
+    } catch (error) {
+      // Half a file does not say whose it is: others would wait for its heartbeat to end.
+      await forgetOwner(this.#layout, this.id).catch(() => undefined)
+      throw error
+    }
   }
 
   /** A fresh name that the sweep can trace back to this owner. */

@@ -55,14 +55,14 @@ export class Pins {
         hint: `\`flow cache unpin ${pin.name}\` first, or give another --name`,
       })
     }
-    await writeAtomically(path, seal(pin), await this.#owner.temporary())
+    writeAtomically(path, seal(pin), await this.#owner.temporary())
   }
 
   /** Whether there was such a pin. */
   async remove(name: string): Promise<boolean> {
     if (!this.list().some((pin) => pin.name === name)) return false
     await rm(this.#layout.pin(name), { force: true })
-    await syncFolder(this.#layout.pins)
+    syncFolder(this.#layout.pins)
     return true
   }
 }

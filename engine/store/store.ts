@@ -168,7 +168,7 @@ export class Store {
     try {
       return await this.#attempts.begin(key, await this.#commits.nextGeneration(key))
     } catch (error) {
-      await this.#leases.release(key)
+      this.#leases.release(key)
       throw error
     }
   }
@@ -284,8 +284,8 @@ export class Store {
     return this.#marks.isValidated(type, codeDigest, hash)
   }
 
-  markValidated(type: string, codeDigest: string, hash: ContentHash): Promise<void> {
-    return this.#marks.markValidated(type, codeDigest, hash)
+  async markValidated(type: string, codeDigest: string, hash: ContentHash): Promise<void> {
+    this.#marks.markValidated(type, codeDigest, hash)
   }
 
   /** Writes the stat cache. Attempts that have not ended are left to the next sweep. */
@@ -322,5 +322,5 @@ async function checkVersion(layout: Layout, owner: Owner): Promise<void> {
     })
   }
   // Absent in a new store; damaged, its content is known all the same: no other layout exists under this seal.
-  await writeAtomically(layout.version, seal({ layout: LAYOUT_VERSION }), await owner.temporary())
+  writeAtomically(layout.version, seal({ layout: LAYOUT_VERSION }), await owner.temporary())
 }

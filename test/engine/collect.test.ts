@@ -24,7 +24,7 @@ import { measureUsage } from '../../engine/store/usage.ts'
 import { verifyStore } from '../../engine/store/verify.ts'
 import { seededRandom } from '../seeded-random.ts'
 import { bundleFixture, startChild } from './child-process.ts'
-import { commit, openStore, preimageOf, temporaryFolder } from './temporary-store.ts'
+import { commit, openStore, preimageOf, temporaryFolder, writeTree } from './temporary-store.ts'
 
 const keyOf = (seed: number): CacheKey => cacheKey(preimageOf(seed))
 const day = 24 * 3600 * 1000
@@ -116,10 +116,10 @@ describe('rule 14: garbage collection', () => {
   test('old failures, quarantined files and checkpoints go; a checkpoint of an attempt that runs does not', async () => {
     const store = await openStore(temporaryFolder())
     const failing = await store.begin(keyOf(1))
-    writeFileSync(join(failing.checkpoint, 'state'), 'x')
+    await writeTree(failing.checkpoint, { state: 'x' })
     await store.abandon(failing, { code: 'x', message: 'x' })
     const running = await store.begin(keyOf(2))
-    writeFileSync(join(running.checkpoint, 'state'), 'y')
+    await writeTree(running.checkpoint, { state: 'y' })
     await mkdir(store.layout.quarantine, { recursive: true })
     writeFileSync(join(store.layout.quarantine, 'damaged'), 'z')
     const { failures, quarantine, checkpoints } = store.layout

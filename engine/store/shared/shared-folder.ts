@@ -1,6 +1,6 @@
 /** @file A shared cache in a folder, on a network file system for instance. */
 import { randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { constants, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { syncFile, syncFolder } from '../atomic-write.ts'
@@ -38,13 +38,13 @@ export class SharedFolder implements SharedCache {
     await mkdir(dirname(path), { recursive: true })
     try {
       await copyFile(file, temporary, constants.COPYFILE_FICLONE)
-      await syncFile(temporary)
+      await syncFile(temporary, statSync(temporary).size)
       await rename(temporary, path)
     } catch (error) {
       await rm(temporary, { force: true })
       throw error
     }
-    await syncFolder(dirname(path))
+    syncFolder(dirname(path))
   }
 
   async #stat(name: string) {
