@@ -30,6 +30,7 @@ export async function hashInputs(question: {
   readonly remotes: RemoteValues
 }): Promise<InputHashes> {
   const { project, node, store, outputs, remotes } = question
+  if (!takesOwnValues(node)) return madeHashes(node, outputs)
   const hashOf = async (source: InputSource): Promise<ContentHash> => {
     if (source.kind === 'node') return outputOf(outputs, source).hash
     return (await hashFile(store, await ownPath(project, source, remotes))).hash
@@ -40,6 +41,31 @@ export async function hashInputs(question: {
     ),
   )
   return Object.fromEntries(hashes)
+}
+
+/** Most nodes of a large workflow read what others write and nothing else: nothing is awaited for them. */
+export function takesOwnValues(node: WorkflowNode): boolean {
+  return Object.values(node.inputs).some((binding) =>
+    binding.many
+      ? binding.sources.some(({ source }) => source.kind !== 'node')
+      : binding.source.kind !== 'node',
+  )
+}
+
+/** The inputs of a node that takes no values of the user's own. */
+function madeHashes(node: WorkflowNode, outputs: ReadonlyMap<NodeId, NodeOutputs>): InputHashes {
+  const hashOf = (source: InputSource) => {
+    if (source.kind !== 'node') throw new Error(`${node.id} takes a value that no node writes`)
+    return outputOf(outputs, source).hash
+  }
+  return Object.fromEntries(
+    Object.entries(node.inputs).map(([port, binding]) => [
+      port,
+      binding.many
+        ? Object.fromEntries(binding.sources.map(({ label, source }) => [label, hashOf(source)]))
+        : hashOf(binding.source),
+    ]),
+  )
 }
 
 /** Absolute path of a value that no node writes. */

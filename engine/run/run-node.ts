@@ -5,7 +5,14 @@ import type { NodeOutput, SkipCause } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import { type Decision, decide } from '../plan/decide.ts'
 import { rememberOwnValues } from '../plan/differences.ts'
-import { hashFile, hashInputs, inputSources, type NodeOutputs, ownPath } from '../plan/inputs.ts'
+import {
+  hashFile,
+  hashInputs,
+  inputSources,
+  type NodeOutputs,
+  ownPath,
+  takesOwnValues,
+} from '../plan/inputs.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { ProgressThrottle } from '../stage/progress-throttle.ts'
 import type { ResourceUse } from '../stage/resource-use.ts'
@@ -205,15 +212,6 @@ function failed(
     ...(resourceUse === undefined ? {} : { resourceUse }),
   })
   return { state: 'failed' }
-}
-
-/** Most nodes of a large workflow read what others write and nothing else: nothing is awaited for them. */
-function takesOwnValues(node: WorkflowNode): boolean {
-  return Object.values(node.inputs).some((binding) =>
-    binding.many
-      ? binding.sources.some(({ source }) => source.kind !== 'node')
-      : binding.source.kind !== 'node',
-  )
 }
 
 /** Of several nodes that need one value, the first fetches it and shows how far it is; the others wait. */

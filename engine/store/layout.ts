@@ -21,7 +21,7 @@
  *     readers/<owner>          who may be using values now
  *     owners/ locks/ tmp/      who is alive, who holds what, files not yet in place
  */
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { sha256 } from '../fingerprint/hash.ts'
 import type { CacheKey, ContentHash } from '../identity.ts'
 
@@ -86,12 +86,13 @@ export class Layout {
     ]
   }
 
+  /** Put together by hand, as is that of an action: an idle run asks for thousands, and `join` parses each anew. */
   blob(hash: ContentHash): string {
-    return join(this.blobs, hash.slice(0, 2), hash)
+    return this.blobs + sep + hash.slice(0, 2) + sep + hash
   }
 
   action(key: CacheKey): string {
-    return join(this.actions, key.slice(0, 2), `${key}.json`)
+    return `${this.actions + sep + key.slice(0, 2) + sep + key}.json`
   }
 
   log(key: CacheKey): string {
