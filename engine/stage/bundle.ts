@@ -64,10 +64,11 @@ export async function bundle(entries: readonly Entry[]): Promise<BundledEntry[]>
     if (error instanceof Error && 'errors' in error) throw new BundleFailure(error.errors as Message[])
     throw error
   })
-  const folder = placeFolder(
-    'plugins',
-    result.outputFiles.map((file) => ({ name: path.basename(file.path), contents: file.contents })),
-  )
+  const folder = placeFolder('plugins', [
+    ...result.outputFiles.map((file) => ({ name: path.basename(file.path), contents: file.contents })),
+    // Below `node_modules` nothing else says so: Node would parse each file twice to find out what it is.
+    { name: 'package.json', contents: Buffer.from('{"type":"module"}\n') },
+  ])
   return entries.map((entry) => ({
     closure: closureOf(entry.file, entry.root, result.metafile, record),
     folder,

@@ -62,8 +62,8 @@ export class Attempts {
       outputPath(port) {
         let parent = parents.get(port)
         if (parent === undefined) {
-          parent = join(folder, 'outputs', encodeURIComponent(port))
-          mkdirSync(parent, { recursive: true })
+          parent = join(folder, `output-${encodeURIComponent(port)}`)
+          mkdirSync(parent)
           parents.set(port, parent)
         }
         return join(parent, 'value')

@@ -28,7 +28,6 @@ export class PluginProject {
     const stage = catalog.stages.get(name)
     if (stage === undefined) throw new Error(`no stage ${name}`)
     const recorded: Recorded = { logs: [], progress: [] }
-    mkdirSync(this.at('checkpoint'), { recursive: true })
     await executeStage({
       stage,
       inputs: {},

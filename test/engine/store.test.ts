@@ -360,7 +360,7 @@ describe('rule 13: failures and checkpoints', () => {
     await writeFile(attempt.log, 'it went wrong\n')
     const kept = await store.abandon(attempt, { code: 'no-optimizer-step', message: 'no step was made' })
     expect(await readFile(kept.log, 'utf8')).toBe('it went wrong\n')
-    expect(await readFile(join(kept.folder, 'outputs/log/value'), 'utf8')).toBe('partial')
+    expect(await readFile(join(kept.folder, 'output-log/value'), 'utf8')).toBe('partial')
     expect(JSON.parse(await readFile(join(kept.folder, 'failure.json'), 'utf8'))).toMatchObject({
       key: keyOf(2),
       code: 'no-optimizer-step',
