@@ -3,7 +3,7 @@
  * point leaves a whole store: at worst blobs without a record, which the next collection takes. `readers.ts` tells
  * why nothing vanishes under a process that uses it.
  */
-import { rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { CacheKey, ContentHash } from '../identity.ts'
 import { syncFolder } from './atomic-write.ts'
@@ -32,7 +32,7 @@ export async function collect({ layout, owner }: StoreParts, garbage: Garbage): 
   if (!(await tryLock(owner, lock))) return { waitsFor: otherReaders(layout, owner) }
   try {
     const waitsFor = otherReaders(layout, owner)
-    if (waitsFor.length === 0) await removeUnnamed(layout)
+    if (waitsFor.length === 0) await removeUnnamed(layout, owner)
     return { waitsFor }
   } finally {
     await unlock(owner, lock)
@@ -81,7 +81,7 @@ async function removeCheckpoint(layout: Layout, owner: Owner, key: CacheKey): Pr
  * Judged anew by the records that there are now: since the garbage was found, others may have committed results that
  * name some of it.
  */
-async function removeUnnamed(layout: Layout): Promise<void> {
+async function removeUnnamed(layout: Layout, owner: Owner): Promise<void> {
   const named = new Set<ContentHash>()
   const views = new Set<string>()
   for (const { record } of storedResults(layout)) {
@@ -89,7 +89,11 @@ async function removeUnnamed(layout: Layout): Promise<void> {
     for (const { kind, hash } of Object.values(record.outputs)) if (kind === 'folder') views.add(hash)
   }
   for (const name of namesIn(layout.views)) {
-    if (!views.has(name)) await rm(join(layout.views, name), { recursive: true, force: true })
+    if (views.has(name)) continue
+    // Aside first: killed half-way, it must not leave part of a view in its place.
+    const aside = await owner.temporary()
+    await rename(join(layout.views, name), aside)
+    await rm(aside, { recursive: true, force: true })
   }
   for (const { path, digest } of fannedFiles(layout.blobs)) {
     if (digest !== undefined && !named.has(digest as ContentHash)) await rm(path, { force: true })

@@ -53,7 +53,9 @@ export class TestProject {
   }
 
   start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): RunningFlow {
-    return new RunningFlow(this.folder, args, environment)
+    const running = new RunningFlow(this.folder, args, environment)
+    onTestFinished(() => void running.process.kill('SIGKILL'))
+    return running
   }
 
   async flow(...args: string[]): Promise<Finished> {
@@ -79,7 +81,6 @@ export class RunningFlow {
       env: { ...inherited, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    onTestFinished(() => void this.process.kill('SIGKILL'))
     let stdout = ''
     let stderr = ''
     this.process.stdout?.on('data', (data) => {
