@@ -5,7 +5,7 @@ import { readRunUses } from '../run/run-uses.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { exportResults } from '../store/export.ts'
 import { importResults } from '../store/import.ts'
-import { storedResults } from '../store/inventory.ts'
+import { storedRecords } from '../store/inventory.ts'
 import type { RunUse } from '../store/run-use.ts'
 import { Store } from '../store/store.ts'
 import { countText, sizeText } from '../terminal/quantities.ts'
@@ -90,7 +90,7 @@ function selectResults(
   }
   const found = new Map<CacheKey, string | undefined>()
   if (key !== undefined) {
-    for (const result of storedResults(store.layout)) {
+    for (const result of storedRecords(store.layout)) {
       if (result.key.startsWith(key)) found.set(result.key, undefined)
     }
     if (found.size === 1) return found
@@ -98,7 +98,7 @@ function selectResults(
       `${found.size === 0 ? 'no result has' : 'several results have'} a key that begins with ${key}`,
     )
   }
-  const stored = new Set([...storedResults(store.layout)].map((result) => result.key))
+  const stored = new Set([...storedRecords(store.layout)].map((result) => result.key))
   const use = uses.find(
     ({ runId, keys }) =>
       (run === undefined || runId.startsWith(run)) &&

@@ -1,6 +1,4 @@
 /** @file Action records: that a key is done, and what came of it. No record, not done. */
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import type { CacheKey } from '../identity.ts'
 import { writeAtomically } from './atomic-write.ts'
 import type { Layout } from './layout.ts'
@@ -33,18 +31,6 @@ export class Actions {
     if (record?.schema === RECORD_SCHEMA && record.key === key) return { state: 'found', record }
     await this.#quarantine.take(path)
     return { state: 'damaged' }
-  }
-
-  /** Every whole record; damaged ones are left to whoever looks up their key. */
-  *all(): Generator<ActionRecord> {
-    for (const shard of readdirSync(this.#layout.actions)) {
-      const folder = join(this.#layout.actions, shard)
-      for (const name of readdirSync(folder)) {
-        const sealed = readSealed(join(folder, name))
-        const record = sealed.state === 'whole' ? (sealed.value as ActionRecord) : undefined
-        if (record?.schema === RECORD_SCHEMA && name === `${record.key}.json`) yield record
-      }
-    }
   }
 
   /**

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import type { CacheKey, ContentHash } from '../identity.ts'
 import { syncFolder } from './atomic-write.ts'
 import type { Collectable, Garbage } from './garbage.ts'
-import { blobsOfRecord, fannedFiles, namesIn, storedResults } from './inventory.ts'
+import { blobsOfRecord, fannedFiles, namesIn, storedRecords } from './inventory.ts'
 import type { Layout } from './layout.ts'
 import { tryLock, unlock } from './lock.ts'
 import type { Owner } from './owner.ts'
@@ -84,7 +84,7 @@ async function removeCheckpoint(layout: Layout, owner: Owner, key: CacheKey): Pr
 async function removeUnnamed(layout: Layout, owner: Owner): Promise<void> {
   const named = new Set<ContentHash>()
   const views = new Set<string>()
-  for (const { record } of storedResults(layout)) {
+  for (const record of storedRecords(layout)) {
     for (const hash of blobsOfRecord(layout, record)) named.add(hash)
     for (const { kind, hash } of Object.values(record.outputs)) if (kind === 'folder') views.add(hash)
   }

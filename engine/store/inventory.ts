@@ -50,15 +50,21 @@ export interface StoredResult {
   readonly ownBytes: number
 }
 
-/** Every record that can be read, by key. Damaged ones are left out: to a lookup they are none either. */
-export function* storedResults(layout: Layout): Generator<StoredResult> {
+/** Every record that can be read. Damaged ones are left out: to a lookup they are none either. */
+export function* storedRecords(layout: Layout): Generator<ActionRecord> {
   for (const { path, digest } of fannedFiles(layout.actions, '.json')) {
     if (digest === undefined) continue
-    const key = digest as CacheKey
     const sealed = readSealed(path)
     const record = sealed.state === 'whole' ? (sealed.value as ActionRecord) : undefined
-    if (record?.schema !== RECORD_SCHEMA || record.key !== key) continue
-    yield { key, record, ownBytes: sizeOf(path) + sizeOf(layout.log(key)) }
+    if (record?.schema === RECORD_SCHEMA && record.key === digest) yield record
+  }
+}
+
+/** The same, with what each takes beside its blobs. */
+export function* storedResults(layout: Layout): Generator<StoredResult> {
+  for (const record of storedRecords(layout)) {
+    const { key } = record
+    yield { key, record, ownBytes: sizeOf(layout.action(key)) + sizeOf(layout.log(key)) }
   }
 }
 

@@ -1,6 +1,6 @@
 /** @file The results in the store as a person asks for them: whose they are, how large, when they were last used. */
 import type { CacheKey } from '../identity.ts'
-import { storedResults } from './inventory.ts'
+import { storedRecords } from './inventory.ts'
 import type { Layout } from './layout.ts'
 import type { Pin } from './pins.ts'
 import { lastUses, type RunUse } from './run-use.ts'
@@ -32,7 +32,8 @@ export function listResults(
 ): Listed[] {
   const last = lastUses(uses)
   const nodes = nodesOf(uses)
-  const listed = [...storedResults(layout)].map(({ key, record }): Listed => {
+  const listed = [...storedRecords(layout)].map((record): Listed => {
+    const { key } = record
     const { preimage, createdAt, outputs } = record
     return {
       key,

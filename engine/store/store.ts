@@ -18,6 +18,7 @@ import { Blobs } from './blobs.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { type CommitDetails, Commits, type CommittedRecord } from './commits.ts'
 import { Destinations, type Materialised } from './destinations.ts'
+import { storedRecords } from './inventory.ts'
 import { type LastRun, LastRuns } from './last-runs.ts'
 import { LAYOUT_VERSION, Layout } from './layout.ts'
 import { Leases, type LeaseWait } from './leases.ts'
@@ -150,7 +151,7 @@ export class Store {
 
   /** Every record, in no particular order, whether or not its blobs are whole. */
   records(): Iterable<ActionRecord> {
-    return this.#actions.all()
+    return storedRecords(this.layout)
   }
 
   /** The record of `key`, whether or not its blobs are whole. */

@@ -11,7 +11,7 @@ import { StatCache } from '../fingerprint/stat-cache.ts'
 import { hashValue } from '../fingerprint/value.ts'
 import type { CacheKey, ContentHash } from '../identity.ts'
 import { isStageFailure } from '../stage/failure.ts'
-import { type FannedFile, fannedFiles, namesIn, readListing, storedResults } from './inventory.ts'
+import { type FannedFile, fannedFiles, namesIn, readListing, storedRecords } from './inventory.ts'
 import type { LastRun } from './last-runs.ts'
 import type { LedgerEntry } from './ledger.ts'
 import type { Pin } from './pins.ts'
@@ -104,7 +104,8 @@ class Verification {
   /** Looked at after the blobs, so that damaged ones are gone already. */
   results(): void {
     const { layout } = this.#parts
-    for (const { key, record } of storedResults(layout)) {
+    for (const record of storedRecords(layout)) {
+      const { key } = record
       const damages = Object.entries(record.outputs).flatMap(([port, output]) => {
         const damage = this.#missing(output)
         return damage === undefined ? [] : [`output ${port} ${damage}`]

@@ -108,9 +108,9 @@ class Binder {
 
   bindEntry({ value }: YamlEntry): void {
     const { port, name, callee } = this.#port
-    const alternativesList = firstOf(value)
-    if (alternativesList !== undefined) {
-      this.#bindFirstOf(alternativesList, value.spot)
+    const choices = firstOf(value)
+    if (choices !== undefined) {
+      this.#bindFirstOf(choices, value.spot)
       return
     }
     if (port !== undefined && !port.many && value.kind !== 'scalar') {

@@ -119,7 +119,7 @@ export class ExpandedFile {
     }
   }
 
-  /** The value of an output that the file declares, as it is read at `spot`. */
+  /** The value of an output that the file declares. */
   output(name: string): Value {
     const declared = mapAt(this.#source.root, 'outputs')?.entries.get(name)?.value
     if (declared === undefined) return unknown

@@ -95,9 +95,7 @@ export function checkPaths(
     if (writer === undefined) continue
     const place = writer.path === input.path ? '' : `lies inside \`${writer.path}\` and `
     const hint =
-      writer.node === input.node
-        ? 'write to another path'
-        : `refer to the value: \`\${{ nodes.${writer.node}.${writer.port} }}\``
+      writer.node === input.node ? 'write to another path' : `refer to the value${referenceTo(writer)}`
     faults.add(
       input.spot,
       'reads-output',
@@ -115,6 +113,11 @@ export function checkPaths(
       faults.add(reader.spot, 'reads-output', message, 'write to a path outside the folder')
     }
   }
+}
+
+/** What was expanded (`rounds/2/dpo`) has no reference of its own. */
+function referenceTo({ node, port }: PathClaim): string {
+  return node.includes('/') ? ' instead' : `: \`\${{ nodes.${node}.${port} }}\``
 }
 
 /** Innermost first. */

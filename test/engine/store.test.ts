@@ -17,9 +17,8 @@ import { sha256 } from '../../engine/fingerprint/hash.ts'
 import { cacheKey } from '../../engine/fingerprint/key.ts'
 import { parseTree } from '../../engine/fingerprint/tree.ts'
 import type { CacheKey, ContentHash } from '../../engine/identity.ts'
-import { Actions } from '../../engine/store/actions.ts'
 import { seal } from '../../engine/store/sealed-json.ts'
-import { type ActionRecord, type Attempt, Store } from '../../engine/store/store.ts'
+import { type ActionRecord, Store } from '../../engine/store/store.ts'
 import {
   adapterFiles,
   commit,
@@ -414,68 +413,6 @@ describe('rule 13: failures and checkpoints', () => {
   })
 })
 
-describe('rule 16: an attempt that lost its lease while it was suspended', () => {
-  /** Two attempts at one key, of which the first has lost its lease to the second. */
-  async function overtaken() {
-    const project = temporaryFolder()
-    const [one, two] = [await openStore(project), await openStore(project)]
-    const first = await one.begin(keyOf(1))
-    await writeTree(first.checkpoint, { 'step-10': 'state' })
-    await rm(one.layout.lease(keyOf(1)))
-    return { one, two, first, second: await two.begin(keyOf(1)) }
-  }
-
-  async function finish(store: Store, attempt: Attempt, text: string, refresh = false) {
-    await writeFile(attempt.outputPath('log'), text)
-    return await store.commit(attempt, {
-      preimage: preimageOf(1),
-      outputs: { log: { type: 'training-log', kind: 'file' } },
-      startedAt: new Date(0).toISOString(),
-      durationMs: 1,
-      refresh,
-    })
-  }
-
-  test('writes to no file of the other’s', async () => {
-    const { one, two, first, second } = await overtaken()
-    expect(one.isCurrent(first)).toBe(false)
-    expect(await readFile(join(second.checkpoint, 'step-10'), 'utf8')).toBe('state')
-    await writeFile(join(first.checkpoint, 'step-10'), 'late').catch(() => undefined)
-    await one.discard(first)
-    expect(await readFile(join(second.checkpoint, 'step-10'), 'utf8')).toBe('state')
-    expect(two.isCurrent(second)).toBe(true)
-  })
-
-  test('does not end the other’s lease by a commit, and gives way to the first result', async () => {
-    const { one, two, first, second } = await overtaken()
-    const early = await finish(one, first, 'early')
-    expect(two.isCurrent(second)).toBe(true)
-    expect(existsSync(second.checkpoint)).toBe(true)
-    expect(await finish(two, second, 'late')).toMatchObject({ differs: ['log'], outputs: early.outputs })
-    expect((await one.lookup(keyOf(1))).record?.outputs).toEqual(early.outputs)
-  })
-
-  test('does not refresh what the other has refreshed', async () => {
-    const project = temporaryFolder()
-    const [one, two] = [await openStore(project), await openStore(project)]
-    await finish(one, await one.begin(keyOf(1)), 'old')
-    const first = await one.begin(keyOf(1))
-    await rm(one.layout.lease(keyOf(1)))
-    const early = await finish(two, await two.begin(keyOf(1)), 'new', true)
-    expect(early.generation).toBe(2)
-    expect(await finish(one, first, 'late', true)).toMatchObject({ generation: 2, differs: ['log'] })
-    expect((await one.lookup(keyOf(1))).record?.outputs).toEqual(early.outputs)
-  })
-
-  test('a record is never replaced by one that is made as the first', async () => {
-    const { store, record } = await committed()
-    const { layout, owner, quarantine } = store.parts
-    const actions = new Actions(layout, owner, quarantine)
-    expect(await actions.create({ ...record, durationMs: 6 })).toBe(false)
-    expect((await store.lookup(keyOf(1))).record?.durationMs).toBe(5)
-  })
-})
-
 describe('the rest of what a store remembers', () => {
   test('the latest run of a node, per workflow file', async () => {
     const store = await openStore(temporaryFolder())
@@ -506,48 +443,5 @@ describe('the rest of what a store remembers', () => {
     expect((await (await openStore(project)).lookup(keyOf(1))).record).toBeDefined()
     await writeFile(store.layout.version, seal({ layout: 2 }))
     await expect(openStore(project)).rejects.toMatchObject({ details: { code: 'store-version' } })
-  })
-})
-
-describe('outlines', () => {
-  test('are kept of what was there, and of nothing else', async () => {
-    const project = temporaryFolder()
-    const store = await openStore(project)
-    const path = join(project, 'rows.json')
-    await writeFile(path, '[1,2]')
-    const { hash } = await store.hashValue('rows.json', 'file')
-    const other = 'f'.repeat(64) as ContentHash
-    await store.rememberOutline(other, path)
-    expect(await store.outline(other)).toBeUndefined()
-    await store.rememberOutline(hash, path)
-    await rm(path)
-    expect(await store.outline(hash)).toMatchObject({
-      kind: 'rows',
-      digests: [expect.any(String), expect.any(String)],
-    })
-  })
-
-  test('of too many rows tell the size alone, and a damaged one tells nothing', async () => {
-    const project = temporaryFolder()
-    const store = await openStore(project)
-    const path = join(project, 'rows.json')
-    await writeFile(path, JSON.stringify(Array.from({ length: 20_001 }, (_, row) => row)))
-    const { hash, sizeBytes } = await store.hashValue('rows.json', 'file')
-    await store.rememberOutline(hash, path)
-    expect(await store.outline(hash)).toEqual({ kind: 'bytes', sizeBytes })
-    await writeFile(store.layout.outline(hash), '{"kind":"bytes"}')
-    expect(await store.outline(hash)).toBeUndefined()
-  })
-
-  test('are few', async () => {
-    const project = temporaryFolder()
-    const store = await openStore(project)
-    for (let index = 0; index < 520; index++) {
-      const path = join(project, `${index}.txt`)
-      await writeFile(path, String(index))
-      await store.rememberOutline(sha256(String(index)) as ContentHash, path)
-    }
-    await store.close()
-    expect(await readdir(store.layout.outlines)).toHaveLength(512)
   })
 })
