@@ -39,14 +39,13 @@ export class Views {
     if ((await this.difference(tree, entries)) === undefined) return view
     const built = await this.#owner.temporary()
     await this.#build(built, entries)
-    await this.#removeAside(view)
-    try {
-      await rename(built, view)
-    } catch (error) {
-      // Another process put its own in place first.
-      if (!isOccupied(error)) throw error
-      await rm(built, { recursive: true, force: true })
-      if ((await this.difference(tree, entries)) !== undefined) return this.of(tree)
+    // What stands there by now may be another process's, whole and in use: only what is not as it should be goes.
+    while (!(await placed(built, view))) {
+      if ((await this.difference(tree, entries)) === undefined) {
+        await rm(built, { recursive: true, force: true })
+        return view
+      }
+      await this.#removeAside(view)
     }
     return view
   }
@@ -114,7 +113,18 @@ export class Views {
   }
 }
 
+/** False where something stands there already. */
+async function placed(folder: string, destination: string): Promise<boolean> {
+  try {
+    await rename(folder, destination)
+    return true
+  } catch (error) {
+    if (!isOccupied(error)) throw error
+    return false
+  }
+}
+
 function isOccupied(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
-  return code === 'ENOTEMPTY' || code === 'EEXIST'
+  return code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR'
 }

@@ -285,6 +285,24 @@ describe('rule 10: views for stages to read', () => {
     expect(await store.recheck(hash, 'folder')).toEqual({ whole: true })
   })
 
+  test('a view that two ask for at once is not taken from under the one that was first', async () => {
+    const { project, store, record } = await committed()
+    const other = await openStore(project)
+    const { hash } = record.outputs.adapter!
+    const read = async (by: Store) =>
+      (await readdir(await by.valuePath(hash, 'folder'), { recursive: true })).sort()
+    const whole = await read(store)
+    // The other comes a little later each time, so that it meets the first one at each of its steps.
+    for (let turns = 0; turns < 120; turns++) {
+      await rm(store.layout.view(hash), { recursive: true })
+      const later = async () => {
+        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+        return await read(other)
+      }
+      expect(await Promise.all([read(store), later()])).toEqual([whole, whole])
+    }
+  })
+
   test('a stage that writes through its input is found out, and the damage does not stay', async () => {
     const { store, record } = await committed()
     const { hash } = record.outputs.adapter!
