@@ -71,7 +71,8 @@ export interface Place {
 /** What one declaration was expanded to. */
 interface ExpandedNode {
   readonly use: Use | undefined
-  readonly kind: 'single' | 'loop' | 'rounds'
+  /** `unclear`: a slip in a field may have been meant to say. */
+  readonly kind: 'single' | 'loop' | 'rounds' | 'unclear'
   readonly instances: readonly ExpandedInstance[]
   /** Of rounds, none of which there may be: what was carried into the first. */
   readonly initial?: (output: string) => Value
@@ -197,6 +198,7 @@ export class ExpandedFile {
   }
 
   #collect({ kind, instances }: ExpandedNode, { node, port, spot }: OutputReference): Value {
+    if (kind === 'unclear') return unknown
     if (kind === 'single') {
       const message = `\`${node}\` stands for one node: it has neither \`foreach\`, \`matrix\` nor \`repeat\``
       this.#expansion.faults.add(spot, 'bad-reference', message, `\`\${{ nodes.${node}.${port} }}\``)
@@ -238,7 +240,8 @@ export class ExpandedFile {
   ): Omit<ExpandedNode, 'use'> {
     const path = label === undefined ? [entry.key] : [entry.key, label]
     if (rounds === undefined) {
-      return { kind: 'single', instances: [this.#instantiate(entry, use, path, loop, new Map(), '')] }
+      const kind = loop.faulty ? 'unclear' : 'single'
+      return { kind, instances: [this.#instantiate(entry, use, path, loop, new Map(), '')] }
     }
     const { times, carry } = rounds
     if (use !== undefined && !isOpaque(use)) checkCarry(carry, use, this.#expansion.faults)

@@ -1,5 +1,6 @@
 /** @file How many nodes one declaration stands for: `foreach`, `matrix` and `repeat`. */
 import type { Json } from '../identity.ts'
+import { NodeDeclaration } from './file-schema.ts'
 import { resolveScalarData } from './resolve-references.ts'
 import type { Loop, Scope } from './scope.ts'
 import { mapAt, type YamlEntry, type YamlMap, type YamlValue } from './yaml-value.ts'
@@ -18,6 +19,7 @@ const SIMPLE = /^[A-Za-z0-9._+-]{1,40}$/
 
 /** Without `foreach` and `matrix`, one instance without a label. */
 export function instancesOf(node: YamlMap, scope: Scope): readonly Instance[] {
+  if (hasStrangeField(node)) return [faulty]
   const foreach = node.entries.get('foreach')
   const matrix = node.entries.get('matrix')
   if (foreach !== undefined && matrix !== undefined) {
@@ -32,6 +34,11 @@ export function instancesOf(node: YamlMap, scope: Scope): readonly Instance[] {
   }
   if (matrix?.value.kind === 'map') return combinations(matrix.value, scope)
   return [{ label: undefined, loop: {} }]
+}
+
+/** Told with the file's form; it may be a misspelt `repeat`, `foreach` or `matrix`. */
+function hasStrangeField(node: YamlMap): boolean {
+  return [...node.entries.keys()].some((field) => !Object.hasOwn(NodeDeclaration.properties, field))
 }
 
 function combinations(matrix: YamlMap, scope: Scope): readonly Instance[] {

@@ -227,6 +227,7 @@ function resolveReference(
       if (loop.each === undefined) return missing('unknown-loop', 'the node has no `foreach`')
       return eachValue(loop.each, segments, missing)
     case 'round':
+      if (loop.faulty && loop.round === undefined) return unknown
       if (loop.round === undefined) return missing('unknown-loop', 'the node has no `repeat`')
       return { kind: 'data', value: loop.round }
     default: {

@@ -363,6 +363,16 @@ nodes:
     expect(broken.slice(start, end)).toBe('cleen')
   })
 
+  it('a misspelt loop is told once, and not again wherever its values are used', () => {
+    const misspelt = ROUNDS.replace('    repeat:', '    repaet:')
+    expect(faults(misspelt, { files })).toEqual(['unknown-field: `nodes.rounds` has no field `repaet`'])
+    const matrix = `nodes:
+  a: { uses: sft, matirx: { n: [1] }, in: { model: m, data: "\${{ matrix.n }}.json" } }
+  r: { uses: report, in: { logs: "\${{ nodes.a.*.log }}" } }
+`
+    expect(faults(matrix)).toEqual(['unknown-field: `nodes.a` has no field `matirx`'])
+  })
+
   it('files that use themselves, and cycles through them, are refused', () => {
     const self = 'nodes:\n  again: { uses: ./w.yaml }\n'
     expect(faults(self, { files: { 'flows/w.yaml': self } })).toEqual([
