@@ -30,10 +30,10 @@ function install(program: string, args: readonly string[], folder: string): void
   if (status !== 0) throw new Error(`${program} ${args.join(' ')} failed\n${stderr.slice(-2000)}`)
 }
 
-/** A task appends its name to all that it reads. */
+/** A task writes a digest of all that it reads, and its name; a text that grew by all that it reads would double in each diamond. */
 function shell({ name, needs }: Task, place: (name: string) => string): string {
   const read = needs.length === 0 ? sourceFile : needs.map(place).join(' ')
-  return `cat ${read} > ${place(name)}.new && echo ${name} >> ${place(name)}.new && mv ${place(name)}.new ${place(name)}`
+  return `cat ${read} | sha256sum > ${place(name)}.new && echo ${name} >> ${place(name)}.new && mv ${place(name)}.new ${place(name)}`
 }
 
 /** A graph ends in one task but for layers, whose last tasks have no common reader. */
