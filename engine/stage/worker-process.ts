@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { StageFailure } from './failure.ts'
+import { Guard } from './guard.ts'
 import type { StageListener } from './run-stage.ts'
 import { withMemoryTuning } from './worker-memory.ts'
 import { type FromWorker, type StageTask, type Staying, type ToWorker, uncarry } from './worker-protocol.ts'
@@ -26,6 +27,7 @@ export class WorkerGone extends Error {
 /** Pipes that a process which left the group keeps open are not waited for longer than this. */
 const pipeWaitMs = 1000
 
+const guard = new Guard()
 const alive = new Set<ChildProcess>()
 process.on('exit', killWorkers)
 
@@ -79,15 +81,17 @@ export class WorkerProcess {
     const deadline = new Deadline(() => killGroup(this.#child, 'SIGKILL'), graceMs)
     const course = new Course(listener, deadline)
     this.#current = course
-    if (this.#child.pid !== undefined) listener.onProcess?.(this.#child.pid, !this.#hasServed)
+    const { pid } = this.#child
+    if (pid !== undefined) listener.onProcess?.(pid, !this.#hasServed)
     const cancel = () => {
       send(this.#child, { type: 'cancel' })
       killGroup(this.#child, 'SIGTERM')
       deadline.start()
     }
     try {
+      const isGuarded = pid !== undefined && guard.watch(pid, graceMs)
       const stayMark = stay ? { stayMark: course.mark } : {}
-      send(this.#child, { type: 'run', bundle, task, graceMs, ...stayMark })
+      send(this.#child, { type: 'run', bundle, task, graceMs, isGuarded, ...stayMark })
       if (signal.aborted) cancel()
       else signal.addEventListener('abort', cancel, { once: true })
       const ending = await Promise.race([this.#ended, course.stayed])
@@ -106,6 +110,7 @@ export class WorkerProcess {
       this.#current = undefined
       signal.removeEventListener('abort', cancel)
       deadline.stop()
+      if (pid !== undefined) guard.release(pid)
     }
   }
 

@@ -36,6 +36,8 @@ export type ToWorker =
       readonly task: StageTask
       /** How long the stage may go on after a cancel or the engine's death. */
       readonly graceMs: number
+      /** Somebody else ends the process then; else it has to look for the engine itself. */
+      readonly isGuarded: boolean
       /**
        * The process stays for another node, if it may, and ends its output for this one with the mark: a line that
        * nothing else says. Without it the process ends with the stage.

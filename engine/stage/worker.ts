@@ -4,7 +4,6 @@
  * outlive the engine.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Worker } from 'node:worker_threads'
 import { KeptValues } from './kept.ts'
 import { CleanState } from './leftovers.ts'
 import { NodeUse } from './node-use.ts'
@@ -48,6 +47,7 @@ let stagesRun = 0
 /** A stage that was over has done something all the same. */
 let isHaunted = false
 let isEnding = false
+let isWatching = false
 
 function send(message: FromWorker, sent?: () => void): void {
   if (process.connected) process.send!(message, undefined, {}, () => sent?.())
@@ -76,7 +76,10 @@ function cancel(): void {
 }
 
 /** A stage that computes without yielding does not see the engine go: a thread looks for it. */
-function watchEngine(graceMs: number): void {
+async function watchEngine(graceMs: number): Promise<void> {
+  if (isWatching) return
+  isWatching = true
+  const { Worker } = await import('node:worker_threads')
   const watch = `
     const { workerData: { engine, graceMs } } = require('node:worker_threads')
     const timer = setInterval(() => {
@@ -128,8 +131,8 @@ async function run(message: ToWorker & { type: 'run' }): Promise<void> {
   current = stage
   send({ type: 'started' })
   stagesRun++
-  if (stagesRun === 1) watchEngine(message.graceMs)
-  clean ??= new CleanState()
+  if (!message.isGuarded) await watchEngine(message.graceMs)
+  if (message.stayMark !== undefined) clean ??= new CleanState()
   const use = new NodeUse(stagesRun === 1)
   const listener = {
     onProgress: stage.progress.push.bind(stage.progress),
@@ -148,7 +151,7 @@ async function run(message: ToWorker & { type: 'run' }): Promise<void> {
   stage.progress.flush()
   // What it still does is not to fail it, just as if its process had ended here.
   stage.isOver = true
-  const staying = stage.cancelled.signal.aborted ? undefined : await stayingOf(clean)
+  const staying = clean === undefined || stage.cancelled.signal.aborted ? undefined : await stayingOf(clean)
   if (staying === undefined) return end({ type: 'finished' })
   current = undefined
   for (const stream of [process.stdout, process.stderr]) stream.write(`${message.stayMark}\n`)

@@ -1,9 +1,6 @@
-import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { flowRoot } from '../../engine/flow-root.ts'
-import { compile } from '../../engine/stage/compile.ts'
+import { Held, holdAll } from './held.ts'
 import { PluginProject, stageSource } from './plugin-project.ts'
 
 let project: PluginProject
@@ -124,46 +121,8 @@ test('a cancelled stage may finish a checkpoint, and is not a result', async () 
   })
 })
 
-/** Connections that processes of a stage hold open: one closes when its process is gone. */
-class Held {
-  readonly path = project.at('socket')
-  readonly #server: Server
-  readonly #sockets: Socket[] = []
-  #waiting: (() => void)[] = []
-
-  constructor() {
-    this.#server = createServer((socket) => {
-      socket.on('error', () => {})
-      socket.resume()
-      this.#sockets.push(socket)
-      for (const wake of this.#waiting.splice(0)) wake()
-    }).listen(this.path)
-  }
-
-  async connected(count: number): Promise<void> {
-    while (this.#sockets.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-  }
-
-  async closed(): Promise<void> {
-    await Promise.all(
-      this.#sockets.map((socket) => socket.closed || new Promise((resolve) => socket.once('close', resolve))),
-    )
-    this.#server.close()
-  }
-}
-
-/** Head of a stage: `holdAll` connects this process, and a child of it that ignores SIGTERM. */
-const holdAll = (socket: string) => `
-import { spawn } from 'node:child_process'
-import { connect } from 'node:net'
-const child = \`process.on('SIGTERM', () => {}); require('node:net').connect('${socket}')\`
-async function holdAll() {
-  spawn(process.execPath, ['-e', child], { stdio: 'inherit' })
-  await new Promise<void>((resolve) => connect('${socket}', resolve))
-}`
-
 test('rule 18: a stage that does not heed the cancel is killed after the grace period, with all that it started', async () => {
-  const held = new Held()
+  const held = new Held(project.at('socket'))
   write(
     `await holdAll()
 await new Promise(() => {})`,
@@ -178,7 +137,7 @@ await new Promise(() => {})`,
 })
 
 test('what a stage started ends with it', async () => {
-  const held = new Held()
+  const held = new Held(project.at('socket'))
   write(
     `await holdAll()
      while (!existsSync('${project.at('go')}')) await nextTurn()
@@ -193,26 +152,5 @@ test('what a stage started ends with it', async () => {
   await held.connected(2)
   project.write('go', '')
   await running
-  await held.closed()
-})
-
-test('a stage does not outlive the engine, though it computes without yielding', async () => {
-  const held = new Held()
-  write(
-    `await holdAll()
-for (;;) Math.random()`,
-    { head: holdAll(held.path) },
-  )
-  project.write(
-    'engine.ts',
-    `import { executeStage } from '${flowRoot}/engine/stage/execute.ts'
-     import { loadCatalog } from '${flowRoot}/engine/stage/load-catalog.ts'
-     const { catalog } = await loadCatalog('${project.folder}')
-     await executeStage({ stage: catalog.stages.get('probe')!, inputs: {}, outputs: {}, params: {}, device: 'cpu', threads: 1,
-       checkpoint: '${project.folder}', signal: new AbortController().signal, graceMs: 100, onProgress() {}, onLog() {} })`,
-  )
-  const engine = fork((await compile(project.at('engine.ts'))).bundle, { execArgv: [] })
-  await held.connected(2)
-  engine.kill('SIGKILL')
   await held.closed()
 })
