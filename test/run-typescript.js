@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
-import { bundledPackages, ownPlaces } from '../engine/cli/build-engine.js'
+import { bundledPackages, ownPlaces } from '../engine/cli/build-engine.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 

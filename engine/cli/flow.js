@@ -2,18 +2,19 @@
 /**
  * @file The `flow` command: a launcher in plain JavaScript. It compares the TypeScript sources with the stamps of
  * the last build (a few ms), rebuilds when one of them changed, and hands the command line to `main.ts`.
- * Everything that a warm start does not need is imported only when it is needed.
+ * Everything that a warm start does not need is imported only when it is needed. It is CommonJS (package.json beside it),
+ * since Node starts an ES module some milliseconds later.
  */
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import module from 'node:module'
-import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import vm from 'node:vm'
+const { hash } = require('node:crypto')
+const { existsSync, readFileSync, renameSync, statSync, writeFileSync } = require('node:fs')
+const { createRequire, SourceMap } = require('node:module')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+const vm = require('node:vm')
 
 const neededNode = [20, 19]
 const digestBytes = 32
-const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
+const root = path.dirname(path.dirname(__dirname))
 
 /** Absolute path of the built `main`, or undefined if there is none or a source changed since. */
 function freshEngine(cacheFolder) {
@@ -52,7 +53,7 @@ function loadEngine(file, command) {
   const importFrom = (name) =>
     import(name.startsWith('./') ? pathToFileURL(path.resolve(file, '..', name)).href : name)
   const engine = { exports: {} }
-  const require = module.createRequire(file)
+  const require = createRequire(file)
   script.runInThisContext()(engine.exports, require, engine, file, path.dirname(file), importFrom)
   return engine.exports
 }
@@ -79,13 +80,13 @@ function keep(file, data) {
 }
 
 function digestOf(data) {
-  return createHash('sha256').update(data).digest()
+  return hash('sha256', data, 'buffer')
 }
 
 /** Places in the engine's file as places in its sources. Node does so for the files that it loads itself. */
 function mapStack(error, file) {
   if (typeof error?.stack !== 'string' || !existsSync(`${file}.map`)) return
-  const map = new module.SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
+  const map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
   error.stack = error.stack.replaceAll(/([^\s()]*main\.cjs):(\d+):(\d+)/g, (place, _, line, column) => {
     const found = map.findEntry(Number(line) - 1, Number(column) - 1)
     if (found.originalSource === undefined) return place
@@ -107,30 +108,37 @@ function refuseMissingDependency(error) {
   refuse(`the package '${missing[1]}' is not installed: run \`npm ci\` in ${root}`)
 }
 
-const [major, minor] = process.versions.node.split('.').map(Number)
-if (major < neededNode[0] || (major === neededNode[0] && minor < neededNode[1])) {
-  refuse(`needs Node.js ${neededNode.join('.')} or newer; this is ${process.versions.node}`)
+async function start() {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major < neededNode[0] || (major === neededNode[0] && minor < neededNode[1])) {
+    refuse(`needs Node.js ${neededNode.join('.')} or newer; this is ${process.versions.node}`)
+  }
+  const engine = await builtEngine()
+  // Should nothing be left to wait for before the command has ended, that is a failure.
+  process.exitCode = 1
+  process.setSourceMapsEnabled(true)
+  process.on('uncaughtExceptionMonitor', (error) => mapStack(error, engine))
+  try {
+    const [command = ''] = process.argv.slice(2)
+    const { main } = loadEngine(engine, command)
+    process.exitCode = await main(process.argv.slice(2))
+  } catch (error) {
+    refuseMissingDependency(error)
+  }
 }
 
-const cacheFolder = path.join(root, 'node_modules', '.cache', 'flow')
-let engine = freshEngine(cacheFolder)
-if (engine === undefined) {
+async function builtEngine() {
+  const cacheFolder = path.join(root, 'node_modules', '.cache', 'flow')
+  const fresh = freshEngine(cacheFolder)
+  if (fresh !== undefined) return fresh
   try {
-    const { buildEngine, usableCacheFolder } = await import('./build-engine.js')
+    const { buildEngine, usableCacheFolder } = await import('./build-engine.mjs')
     const usable = usableCacheFolder(root, cacheFolder)
-    engine = freshEngine(usable) ?? (await buildEngine(root, usable))
+    return freshEngine(usable) ?? (await buildEngine(root, usable))
   } catch (error) {
     if (error?.name === 'EngineBuildFailure') refuse(error.message)
     refuseMissingDependency(error)
   }
 }
 
-process.setSourceMapsEnabled(true)
-process.on('uncaughtExceptionMonitor', (error) => mapStack(error, engine))
-try {
-  const [command = ''] = process.argv.slice(2)
-  const { main } = loadEngine(engine, command)
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  refuseMissingDependency(error)
-}
+start()

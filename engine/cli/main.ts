@@ -4,6 +4,7 @@ import type { CliCommand, CommandGroup } from './command.ts'
 import { exitCode } from './exit-code.ts'
 import { overallHelp } from './help.ts'
 import { invokeCommand, invokeGroup } from './invoke.ts'
+import { watchOutput } from './output.ts'
 import { findPluginCommand, listPluginCommands } from './plugin-command.ts'
 import { reportDiagnostics } from './report-diagnostics.ts'
 import { version } from './version.ts'
@@ -26,7 +27,7 @@ const commands: Readonly<Record<string, () => Promise<CliCommand | CommandGroup>
 export async function main(argv: readonly string[]): Promise<number> {
   const output = watchOutput()
   const code = await dispatch(argv)
-  return code === exitCode.done && output.lost ? exitCode.failed : code
+  return code === exitCode.done && (await output.isLost()) ? exitCode.failed : code
 }
 
 async function dispatch(argv: readonly string[]): Promise<number> {
@@ -73,21 +74,4 @@ async function refuseUnknown(project: string, name: string, json: boolean): Prom
 async function helpText(project: string): Promise<string> {
   const own = await Promise.all(Object.values(commands).map((load) => load()))
   return overallHelp([...own, ...(await listPluginCommands(project))])
-}
-
-/**
- * `flow run | head`: who reads the output may go away, `flow run > log`: the disk may be full. The run goes on, but
- * what was to be said and is not on the disk makes it fail.
- */
-function watchOutput(): { readonly lost: boolean } {
-  const output = { lost: false }
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE' || output.lost) return
-      output.lost = true
-      if (stream === process.stdout)
-        process.stderr.write(`flow: its output cannot be written: ${error.message}\n`)
-    })
-  }
-  return output
 }

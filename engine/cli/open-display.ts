@@ -4,13 +4,13 @@ import { jsonLinesDisplay } from '../terminal/json-lines.ts'
 import { liveDisplay } from '../terminal/live.ts'
 import { plainDisplay } from '../terminal/plain.ts'
 import type { OptionValues } from './command.ts'
+import { isOutputTerminal, writeOutput } from './output.ts'
 
 export function openDisplay(options: OptionValues): RunDisplay {
-  const write = (text: string) => process.stdout.write(text)
-  if (options.has('json')) return jsonLinesDisplay(write)
-  if (options.has('quiet')) return plainDisplay({ write, quiet: true })
+  if (options.has('json')) return jsonLinesDisplay(writeOutput)
+  if (options.has('quiet')) return plainDisplay({ write: writeOutput, quiet: true })
   const { TERM: terminal, CI: automation } = process.env
   // A log of a build machine may pass for a terminal; nobody sees it being redrawn.
-  if (process.stdout.isTTY !== true || terminal === 'dumb' || automation) return plainDisplay({ write })
-  return liveDisplay(write)
+  if (!isOutputTerminal() || terminal === 'dumb' || automation) return plainDisplay({ write: writeOutput })
+  return liveDisplay(writeOutput)
 }

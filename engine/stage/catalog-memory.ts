@@ -51,10 +51,7 @@ export function recallCatalog(files: readonly PluginFile[]): Catalog | undefined
   if (!memory.stamps.every(([file, stats]) => statText(file) === stats)) return undefined
   if (memory.absent.some((file) => fs.existsSync(file))) return undefined
   if (!memory.modules.every(({ bundle }) => fs.existsSync(bundle))) return undefined
-  const modules = memory.modules.map(({ sources, ...module }) => ({
-    ...module,
-    sources: Object.fromEntries(sources.map((index) => memory.sources[index]!)),
-  }))
+  const modules = memory.modules.map((module) => moduleOf(module, memory.sources))
   return {
     artifacts: new Map(
       memory.artifacts.map(([artifact, module]) => [
@@ -66,6 +63,18 @@ export function recallCatalog(files: readonly PluginFile[]): Catalog | undefined
       memory.stages.map(([stage, module]) => [stage.name, { ...stage, module: modules[module]! }]),
     ),
     digest: memory.digest,
+  }
+}
+
+/** Its sources are put together when they are asked for: a run asks for those of the stages that it uses. */
+function moduleOf({ sources, ...module }: SharedModule, all: Memory['sources']): CompiledModule {
+  let named: CompiledModule['sources'] | undefined
+  return {
+    ...module,
+    get sources() {
+      named ??= Object.fromEntries(sources.map((index) => all[index]!))
+      return named
+    },
   }
 }
 

@@ -6,8 +6,7 @@
  * crash.
  */
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { readdir, rm } from 'node:fs/promises'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beatEveryMs, Heartbeat } from './heartbeat.ts'
 import type { Layout } from './layout.ts'
@@ -51,7 +50,7 @@ export class Owner {
       await this.heartbeat.start(text, everyMs)
     } catch (error) {
       // Half a file does not say whose it is: others would wait for its heartbeat to end.
-      await forgetOwner(this.#layout, this.id).catch(() => undefined)
+      this.#forget()
       throw error
     }
   }
@@ -70,7 +69,15 @@ export class Owner {
     if (this.#registered === undefined) return
     await this.#registered
     await this.heartbeat.stop()
-    await forgetOwner(this.#layout, this.id)
+    forgetOwner(this.#layout, this.id)
+  }
+
+  #forget(): void {
+    try {
+      forgetOwner(this.#layout, this.id)
+    } catch {
+      // The next sweep removes it.
+    }
   }
 }
 
@@ -78,15 +85,16 @@ export function ownerOf(name: string): string {
   return name.split('-', 1)[0]!
 }
 
-export async function listOwners(layout: Layout): Promise<string[]> {
-  const names = await readdir(layout.owners)
-  return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length))
+export function listOwners(layout: Layout): string[] {
+  return readdirSync(layout.owners)
+    .filter((name) => name.endsWith(SUFFIX))
+    .map((name) => name.slice(0, -SUFFIX.length))
 }
 
 /** Its own file goes first: what is left of it without that is removed by the next sweep. */
-export async function forgetOwner(layout: Layout, id: string): Promise<void> {
-  await rm(layout.owner(id), { force: true })
-  for (const name of await readdir(layout.owners)) {
-    if (name.startsWith(`${id}.`)) await rm(join(layout.owners, name), { force: true })
+export function forgetOwner(layout: Layout, id: string): void {
+  rmSync(layout.owner(id), { force: true })
+  for (const name of readdirSync(layout.owners)) {
+    if (name.startsWith(`${id}.`)) rmSync(join(layout.owners, name), { force: true })
   }
 }

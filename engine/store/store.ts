@@ -2,7 +2,7 @@
  * @file The store: everything the engine keeps between runs. A thin front: each promise is kept in the file of its
  * own concept.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Diagnostic } from '../diagnostic.ts'
 import type { Outline } from '../fingerprint/outline.ts'
@@ -123,7 +123,7 @@ export class Store {
    */
   static async open(flowFolder: string, options: StoreOptions = {}): Promise<Store> {
     const layout = new Layout(resolve(flowFolder))
-    for (const folder of layout.folders) mkdirSync(folder, { recursive: true })
+    for (const folder of layout.folders) if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
     const owner = new Owner(layout)
     await enter(layout, owner)
     await checkVersion(layout, owner)

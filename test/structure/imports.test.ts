@@ -23,7 +23,7 @@ const files = execFileSync(
   },
 )
   .split('\n')
-  .filter((file) => /\.(ts|tsx|js)$/.test(file))
+  .filter((file) => /\.(ts|tsx|m?js)$/.test(file))
 
 const specifier = /(?:\bfrom\s+|\bimport\s*\(\s*|\bimport\s+)['"]([^'"]+)['"]/g
 
