@@ -17,6 +17,7 @@ import {
 import type { SourceRange } from '../diagnostic.ts'
 import type { Faults } from './faults.ts'
 import { LineIndex } from './line-index.ts'
+import { readPlainYaml } from './plain-yaml.ts'
 import { MAX_SOURCE_BYTES } from './source-size.ts'
 import { type MaskedText, maskTemplates, restoreTemplates, type TemplateSpan } from './template.ts'
 import { explainSyntax } from './yaml-syntax.ts'
@@ -42,6 +43,16 @@ export function parseYaml(source: string, file: string, faults: Faults, position
     return { root: undefined, syntaxFaults: [] }
   }
   const text = maskTemplates(source)
+  const plain = readPlainYaml(text, spotOf)
+  return plain === undefined ? parseAnyYaml(text, spotOf, faults) : { root: plain, syntaxFaults: [] }
+}
+
+/** Of any form, plain or not. */
+export function parseAnyYaml(
+  text: MaskedText,
+  spotOf: (start: number, end: number) => Spot,
+  faults: Faults,
+): ParsedYaml {
   const documents = compose(text.masked, (offset) =>
     faults.add(spotOf(offset, offset + 1), 'too-deep', `nested more than ${MAX_NESTING} levels deep`),
   )
@@ -60,7 +71,7 @@ export function parseYaml(source: string, file: string, faults: Faults, position
 
   const syntaxFaults: SourceRange[] = []
   for (const error of [...document.errors, ...document.warnings]) {
-    const { range, message } = explainSyntax(source, error)
+    const { range, message } = explainSyntax(text.source, error)
     syntaxFaults.push(range)
     faults.add(spotOf(range.start, range.end), 'yaml-syntax', message)
   }
