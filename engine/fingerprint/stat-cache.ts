@@ -100,7 +100,11 @@ export class StatCache {
   }
 }
 
-function isRacy({ mtimeNs, ctimeNs }: FileIdentity, beganNs: bigint): boolean {
+/** Whether a file's times lie so close to when its reading began that a later change might leave them as they are. */
+export function isRacy(
+  { mtimeNs, ctimeNs }: Pick<FileIdentity, 'mtimeNs' | 'ctimeNs'>,
+  beganNs: bigint,
+): boolean {
   const newest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs
   const granularityNs = newest % SECOND_NS === 0n ? COARSE_GRANULARITY_NS : FINE_GRANULARITY_NS
   return newest + granularityNs >= beganNs

@@ -6,7 +6,7 @@ import type { RemoteValues } from '../artifacts/remote-values.ts'
 import { cacheKey, type InputHashes, type KeyPreimage } from '../fingerprint/key.ts'
 import { keyDifferences } from '../fingerprint/key-difference.ts'
 import type { CacheKey } from '../identity.ts'
-import type { ActionRecord, Store } from '../store/store.ts'
+import type { ReusableRecord, Store } from '../store/store.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
 import { reasonText } from './differences.ts'
 import { keyPreimage } from './preimage.ts'
@@ -19,7 +19,15 @@ export type Decision = {
   readonly reason: string
   /** It runs although the store may have its result, which is then replaced. */
   readonly refresh: boolean
-} & ({ readonly decision: 'reuse'; readonly record: ActionRecord } | { readonly decision: 'run' })
+} & (
+  | {
+      readonly decision: 'reuse'
+      readonly record: ReusableRecord
+      /** State of the record's file, where the record was read for this and that betrays a later change. */
+      readonly state?: string | undefined
+    }
+  | { readonly decision: 'run' }
+)
 
 /** `--refresh`: these nodes run although the store has their results. */
 export type Refresh = 'none' | 'all' | { readonly node: string }
@@ -27,6 +35,8 @@ export type Refresh = 'none' | 'all' | { readonly node: string }
 export function isRefreshed(refresh: Refresh, node: WorkflowNode): boolean {
   return refresh === 'all' || (refresh !== 'none' && isNamed(node, refresh.node))
 }
+
+const upToDate = 'up to date'
 
 export async function decide(question: {
   readonly workflow: Workflow
@@ -42,12 +52,17 @@ export async function decide(question: {
   if (isRefreshed(question.refresh, node)) {
     return { decision: 'run', key, preimage, reason: 'asked for by --refresh', refresh: true }
   }
+  const place = { file: workflow.file, node: node.id }
+  const known = store.peek(place, key)
+  if (known !== undefined) {
+    return { decision: 'reuse', key, preimage, record: known, reason: upToDate, refresh: false }
+  }
   const found = await store.lookup(key)
   if (found.record !== undefined) {
-    const { record, origin: reason = 'up to date' } = found
-    return { decision: 'reuse', key, preimage, record, reason, refresh: false }
+    const { record, state, origin: reason = upToDate } = found
+    return { decision: 'reuse', key, preimage, record, state, reason, refresh: false }
   }
-  const last = await store.lastRun(workflow.file, node.id)
+  const last = await store.lastRun(place)
   const [first, ...others] = last === undefined ? [] : keyDifferences(last.preimage, preimage)
   const reason =
     first === undefined

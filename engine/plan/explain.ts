@@ -43,7 +43,7 @@ export async function explainNode(
 ): Promise<NodeExplanation> {
   const { workflow, store } = request
   const paths = pathsOf({ node, ...request })
-  const last = await store.lastRun(workflow.file, node.id)
+  const last = await store.lastRun({ file: workflow.file, node: node.id })
   const latestAgainst = async (now: KeyPreimage): Promise<{ latest?: Comparison }> =>
     last === undefined
       ? {}

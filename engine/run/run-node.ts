@@ -16,6 +16,7 @@ import {
 import { StageFailure } from '../stage/failure.ts'
 import { ProgressThrottle } from '../stage/progress-throttle.ts'
 import type { ResourceUse } from '../stage/resource-use.ts'
+import type { FoundRecord } from '../store/store.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import { checkInput } from './check-values.ts'
 import { failureDetails, type NodeFailure } from './failure-details.ts'
@@ -162,7 +163,10 @@ async function finish(
       ...(description === undefined ? {} : { description }),
     }
   }
-  if (finished.remember !== false && (await store.rememberRun(workflow.file, node.id, decision))) {
+  if (
+    finished.remember !== false &&
+    (await store.rememberRun({ file: workflow.file, node: node.id }, decision, foundIn(decision)))
+  ) {
     await rememberOwnValues(context, node, decision.preimage.inputs)
   }
   context.emit({
@@ -177,6 +181,11 @@ async function finish(
     ...(finished.reason === undefined ? {} : { reason: finished.reason }),
   })
   return { state: finished.outcome, outputs: finished.outputs }
+}
+
+/** With its record, where one was found. */
+function foundIn(decision: Decision): FoundRecord {
+  return decision.decision === 'reuse' ? decision : {}
 }
 
 /** The value is good and kept: a type that cannot describe it does not make the node fail. */

@@ -1,6 +1,7 @@
 /** @file Action records: that a key is done, and what came of it. No record, not done. */
 import type { CacheKey } from '../identity.ts'
 import { writeAtomically } from './atomic-write.ts'
+import { settledStateOf } from './file-state.ts'
 import type { Layout } from './layout.ts'
 import type { Owner } from './owner.ts'
 import type { Quarantine } from './quarantine.ts'
@@ -8,7 +9,12 @@ import { type ActionRecord, RECORD_SCHEMA } from './record.ts'
 import { readSealed, seal } from './sealed-json.ts'
 
 export type ReadRecord =
-  | { readonly state: 'found'; readonly record: ActionRecord }
+  | {
+      readonly state: 'found'
+      readonly record: ActionRecord
+      /** State of its file before it was read; absent where that would not betray a later change. */
+      readonly fileState: string | undefined
+    }
   | { readonly state: 'absent' | 'damaged' }
 
 export class Actions {
@@ -25,10 +31,11 @@ export class Actions {
   /** A damaged record is quarantined. Says nothing about the blobs that a record names. */
   async read(key: CacheKey): Promise<ReadRecord> {
     const path = this.#layout.action(key)
+    const fileState = settledStateOf(path)
     const sealed = readSealed(path)
     if (sealed.state === 'absent') return { state: 'absent' }
     const record = sealed.state === 'whole' ? (sealed.value as ActionRecord) : undefined
-    if (record?.schema === RECORD_SCHEMA && record.key === key) return { state: 'found', record }
+    if (record?.schema === RECORD_SCHEMA && record.key === key) return { state: 'found', record, fileState }
     await this.#quarantine.take(path)
     return { state: 'damaged' }
   }

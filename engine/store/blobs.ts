@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { hashFile, identityOf, sha256 } from '../fingerprint/hash.ts'
+import { hashFile, sha256 } from '../fingerprint/hash.ts'
 import type { FileHash, StatCache } from '../fingerprint/stat-cache.ts'
 import type { ContentHash } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
@@ -48,13 +48,24 @@ export class Blobs {
     return this.#layout.blob(hash)
   }
 
+  /** By one `lstat`; false also where the bytes must be read to tell. */
+  isUnchanged(hash: ContentHash, sizeBytes?: number): boolean {
+    const stats = statBlob(this.path(hash))
+    return stats !== undefined && this.#isKnown(stats, hash, sizeBytes)
+  }
+
+  #isKnown(stats: BigIntStats, hash: ContentHash, sizeBytes?: number): boolean {
+    return hasSize(stats, sizeBytes) && this.#statCache.peek(stats) === hash
+  }
+
   /** One `lstat` where the blob has not changed since its bytes were last hashed, else a hashing. */
   async check(hash: ContentHash, sizeBytes?: number): Promise<BlobState> {
     const path = this.path(hash)
     const stats = statBlob(path)
     if (stats === undefined) return 'missing'
-    if (stats.isFile() && (sizeBytes === undefined || stats.size === BigInt(sizeBytes))) {
-      const found = this.#statCache.peek(identityOf(stats)) ?? (await this.#hashIfThere(path))
+    if (this.#isKnown(stats, hash, sizeBytes)) return 'whole'
+    if (hasSize(stats, sizeBytes)) {
+      const found = this.#statCache.peek(stats) ?? (await this.#hashIfThere(path))
       if (found === hash) return 'whole'
       if (found === undefined) return 'missing'
     }
@@ -134,6 +145,10 @@ export class Blobs {
 
 export function syncFolders(unsynced: UnsyncedFolders): void {
   for (const folder of unsynced) syncFolder(folder)
+}
+
+function hasSize(stats: BigIntStats, sizeBytes: number | undefined): boolean {
+  return stats.isFile() && (sizeBytes === undefined || stats.size === BigInt(sizeBytes))
 }
 
 function statBlob(path: string): BigIntStats | undefined {

@@ -14,7 +14,7 @@
  *     quarantine/              what was found damaged
  *     ledger/<id>.json         what was written where outside the store
  *     last-runs/<id>/          per workflow file and node, what its latest run was made of
- *     latest/<id>.json         per workflow file, the keys of those runs at one glance; can be deleted at any time
+ *     latest/<id>.json         per workflow file, what those runs came to at one glance; can be deleted at any time
  *     outlines/<hash>.json     digests of the rows or files of users' own values that keys were made of
  *     marks/ab/<id>            contents that passed a validator
  *     pins/<id>.json           results that stay, by the user's names for them
@@ -51,6 +51,7 @@ export class Layout {
   readonly owners: string
   readonly locks: string
   readonly tmp: string
+  readonly #lastRunFolders = new Map<string, string>()
 
   constructor(root: string) {
     this.root = root
@@ -139,10 +140,15 @@ export class Layout {
   }
 
   lastRun(workflowFile: string, node: string): string {
-    return join(this.lastRuns, sha256(workflowFile).slice(0, 16), `${sha256(node).slice(0, 32)}.json`)
+    let folder = this.#lastRunFolders.get(workflowFile)
+    if (folder === undefined) {
+      folder = join(this.lastRuns, sha256(workflowFile).slice(0, 16)) + sep
+      this.#lastRunFolders.set(workflowFile, folder)
+    }
+    return `${folder + sha256(node).slice(0, 32)}.json`
   }
 
-  latestKeys(workflowFile: string): string {
+  latestResults(workflowFile: string): string {
     return join(this.latest, `${sha256(workflowFile).slice(0, 16)}.json`)
   }
 

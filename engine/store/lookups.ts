@@ -1,12 +1,15 @@
 /** @file Whether an earlier result may be reused: only where every byte of it is whole. */
 import type { CacheKey } from '../identity.ts'
 import type { Actions } from './actions.ts'
+import type { LatestResults, NodePlace, ReusableRecord } from './latest-results.ts'
 import type { ActionRecord } from './record.ts'
 import type { Trees } from './trees.ts'
 
 export type LookupResult =
   | {
       readonly record: ActionRecord
+      /** State of the record's file before it was read, where that betrays a later change. */
+      readonly state?: string | undefined
       readonly reason?: undefined
       /** Where it is or was taken from, if not this store: "from the shared cache". */
       readonly origin?: string
@@ -22,10 +25,25 @@ export type LookupResult =
 export class Lookups {
   readonly #actions: Actions
   readonly #trees: Trees
+  readonly #latest: LatestResults
 
-  constructor(actions: Actions, trees: Trees) {
+  constructor(actions: Actions, trees: Trees, latest: LatestResults) {
     this.#actions = actions
     this.#trees = trees
+    this.#latest = latest
+  }
+
+  /**
+   * What the record says of a key that was the latest one of this node, where neither the record nor any byte behind it has
+   * changed since it was read: told by one `stat` each. Nothing means no more than that `lookup` must be asked.
+   */
+  peek(place: NodePlace, key: CacheKey): ReusableRecord | undefined {
+    const record = this.#latest.record(place, key)
+    if (record === undefined) return undefined
+    const isWhole = Object.values(record.outputs).every(({ hash, kind, sizeBytes }) =>
+      this.#trees.isUnchanged(hash, kind, sizeBytes),
+    )
+    return isWhole ? record : undefined
   }
 
   async lookup(key: CacheKey): Promise<LookupResult> {
@@ -37,7 +55,7 @@ export class Lookups {
         return { reason: 'the record of the earlier result was damaged', damaged: true }
       case 'found': {
         const damages = await this.damages(read.record)
-        if (damages.length === 0) return { record: read.record }
+        if (damages.length === 0) return { record: read.record, state: read.fileState }
         const more = damages.length > 1 ? ` (and ${damages.length - 1} more)` : ''
         return { reason: `${damages[0]} in the store${more}`, damaged: true }
       }

@@ -20,6 +20,7 @@ import { type CommitDetails, Commits, type CommittedRecord } from './commits.ts'
 import { Destinations, type Materialised } from './destinations.ts'
 import { storedRecords } from './inventory.ts'
 import { type LastRun, LastRuns } from './last-runs.ts'
+import { type FoundRecord, LatestResults, type NodePlace, type ReusableRecord } from './latest-results.ts'
 import { LAYOUT_VERSION, Layout } from './layout.ts'
 import { Leases, type LeaseWait } from './leases.ts'
 import { Ledger } from './ledger.ts'
@@ -41,6 +42,7 @@ export type { Attempt, KeptFailure } from './attempts.ts'
 export type { CommitDetails, CommittedRecord } from './commits.ts'
 export type { Materialised } from './destinations.ts'
 export type { LastRun } from './last-runs.ts'
+export type { FoundRecord, NodePlace, ReusableRecord } from './latest-results.ts'
 export type { LeaseHolder, LeaseWait } from './leases.ts'
 export type { LookupResult } from './lookups.ts'
 export type { ActionRecord, RecordedOutput } from './record.ts'
@@ -80,6 +82,7 @@ export class Store {
   readonly #commits: Commits
   readonly #destinations: Destinations
   readonly #marks: ValidationMarks
+  readonly #latest: LatestResults
   readonly #lastRuns: LastRuns
   readonly #outlines: Outlines
   readonly #blobs: Blobs
@@ -97,7 +100,8 @@ export class Store {
     this.#views = new Views(layout, this.statCache, owner, this.#blobs, this.#trees)
     const actions = new Actions(layout, owner, quarantine)
     this.#actions = actions
-    this.#lookups = new Lookups(actions, this.#trees)
+    this.#latest = new LatestResults(layout, owner)
+    this.#lookups = new Lookups(actions, this.#trees, this.#latest)
     this.parts = { layout, owner, quarantine, blobs: this.#blobs, actions, lookups: this.#lookups }
     this.#leases = new Leases(layout, owner)
     this.#attempts = new Attempts(layout, owner, this.#leases, new Checkpoints(layout, owner))
@@ -113,7 +117,7 @@ export class Store {
     const ledger = new Ledger(layout, owner, this.project)
     this.#destinations = new Destinations(this.statCache, owner, this.#blobs, this.#trees, ledger)
     this.#marks = new ValidationMarks(layout)
-    this.#lastRuns = new LastRuns(layout, owner)
+    this.#lastRuns = new LastRuns(layout, owner, this.#latest)
     this.#outlines = new Outlines(layout, owner, this.statCache)
   }
 
@@ -134,6 +138,11 @@ export class Store {
   /** Of a user's own file or folder; a relative path is taken from the project. Throws a `StageFailure`. */
   hashValue(path: string, kind: ValueKind): Promise<FileHash> {
     return hashValue(resolve(this.project, path), kind, this.statCache)
+  }
+
+  /** As `lookup` of a key that was this node's latest, where it is known at once to be as it was; otherwise nothing. */
+  peek(place: NodePlace, key: CacheKey): ReusableRecord | undefined {
+    return this.#lookups.peek(place, key)
   }
 
   /** The record of `key` if every byte that it names is whole; otherwise why not, and what is damaged is quarantined. */
@@ -261,14 +270,21 @@ export class Store {
     return this.layout.log(key)
   }
 
-  /** What the latest run of a node was made of, done or failed; `workflowFile` relative to the project. */
-  async lastRun(workflowFile: string, node: string): Promise<LastRun | undefined> {
-    return this.#lastRuns.read(workflowFile, node)
+  /** What the latest run of a node was made of, done or failed. */
+  async lastRun(place: NodePlace): Promise<LastRun | undefined> {
+    return this.#lastRuns.read(place)
   }
 
-  /** Whether the key is another one than that of the node's run before. */
-  rememberRun(workflowFile: string, node: string, run: Pick<LastRun, 'key' | 'preimage'>): Promise<boolean> {
-    return this.#lastRuns.remember(workflowFile, node, run)
+  /**
+   * Whether the key is another one than that of the node's run before.
+   * @param found where the result was reused: what `lookup` has found.
+   */
+  rememberRun(
+    place: NodePlace,
+    run: Pick<LastRun, 'key' | 'preimage'>,
+    found?: FoundRecord,
+  ): Promise<boolean> {
+    return this.#lastRuns.remember(place, run, found)
   }
 
   /** What the value with this hash is or was made of, where that is still known. `path`: where it may lie, absolute. */
@@ -293,7 +309,7 @@ export class Store {
   async close(): Promise<void> {
     // A full disk costs the next run some hashing; it must not fail this one.
     await this.statCache.flush().catch(() => undefined)
-    await this.#lastRuns.flush().catch(() => undefined)
+    await this.#latest.flush().catch(() => undefined)
     await this.#outlines.trim().catch(() => undefined)
     leave(this.layout, this.#owner)
     await this.#owner.release()

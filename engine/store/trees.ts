@@ -41,6 +41,17 @@ export class Trees {
     return entries
   }
 
+  /** Whether a value is known to be whole without reading a byte but a listing's; `check` tells what is to be thought of it if not. */
+  isUnchanged(hash: ContentHash, kind: ValueKind, sizeBytes: number): boolean {
+    if (kind === 'file') return this.#blobs.isUnchanged(hash, sizeBytes)
+    return (
+      this.#blobs.isUnchanged(hash) &&
+      this.read(hash).every(
+        (entry) => entry.kind === 'folder' || this.#blobs.isUnchanged(entry.hash, entry.sizeBytes),
+      )
+    )
+  }
+
   /** Everything that is wrong with the blobs of a value. Damaged ones have been quarantined. */
   async check(hash: ContentHash, kind: ValueKind, sizeBytes?: number): Promise<Damage[]> {
     if (kind === 'file') {

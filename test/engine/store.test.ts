@@ -434,16 +434,16 @@ describe('rule 13: failures and checkpoints', () => {
 describe('the rest of what a store remembers', () => {
   test('the latest run of a node, per workflow file', async () => {
     const store = await openStore(temporaryFolder())
-    expect(await store.lastRun('workflows/a.yaml', 'sft')).toBeUndefined()
-    await store.rememberRun('workflows/a.yaml', 'sft', runOf(1))
-    await store.rememberRun('workflows/a.yaml', 'sft', runOf(2))
-    await store.rememberRun('workflows/b.yaml', 'sft', runOf(3))
-    expect(await store.lastRun('workflows/a.yaml', 'sft')).toMatchObject({
+    expect(await store.lastRun({ file: 'workflows/a.yaml', node: 'sft' })).toBeUndefined()
+    await store.rememberRun({ file: 'workflows/a.yaml', node: 'sft' }, runOf(1))
+    await store.rememberRun({ file: 'workflows/a.yaml', node: 'sft' }, runOf(2))
+    await store.rememberRun({ file: 'workflows/b.yaml', node: 'sft' }, runOf(3))
+    expect(await store.lastRun({ file: 'workflows/a.yaml', node: 'sft' })).toMatchObject({
       key: keyOf(2),
       preimage: preimageOf(2),
     })
-    expect((await store.lastRun('workflows/b.yaml', 'sft'))?.key).toBe(keyOf(3))
-    expect(await store.lastRun('workflows/a.yaml', 'dpo')).toBeUndefined()
+    expect((await store.lastRun({ file: 'workflows/b.yaml', node: 'sft' }))?.key).toBe(keyOf(3))
+    expect(await store.lastRun({ file: 'workflows/a.yaml', node: 'dpo' })).toBeUndefined()
   })
 
   test('which contents have been validated, by which validator', async () => {

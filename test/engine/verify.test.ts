@@ -24,7 +24,7 @@ async function fullStore(): Promise<Store> {
   const { outputs, key } = await commit(store, 1)
   await store.valuePath(outputs.adapter!.hash, 'folder')
   await store.materialise(outputs.log!.hash, 'file', 'out.jsonl')
-  await store.rememberRun('w.yaml', 'sft', runOf(1))
+  await store.rememberRun({ file: 'w.yaml', node: 'sft' }, runOf(1))
   await store.markValidated('adapter', 'c0de', outputs.adapter!.hash)
   await store.pins.add({ name: 'best', key, node: 'sft', createdAt: new Date(0).toISOString() })
   return store

@@ -69,6 +69,7 @@ describe('rule 9: never a green run with wrong or missing outputs', () => {
       'views',
       'ledger',
       'last-runs',
+      'latest',
       'marks',
       'runs',
       'stat-cache',
