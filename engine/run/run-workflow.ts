@@ -71,7 +71,10 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   const runId = newRunId(new Date())
   const journal = new Journal(options.flowFolder, { runId, workflow: workflow.name, file: workflow.file })
   let lossTold = false
+  /** Neither begun nor over, and of those that take any fresh process. */
+  const toCome = new Set<NodeId>()
   const emit = (event: FlowEvent) => {
+    if (event.type === 'node-started') toCome.delete(event.node)
     journal.onEvent(event)
     options.emit(event)
     if (journal.loss === undefined || lossTold) return
@@ -87,7 +90,7 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     slots: options.shared?.slots ?? new Slots(options.capacity),
     underWay: options.shared?.underWay ?? new UnderWay(options.signal),
     workers: () => {
-      workers ??= openWorkers(options)
+      workers ??= openWorkers(options, () => toCome.size)
       return workers
     },
     priorities: () => {
@@ -97,6 +100,8 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     work: new Map(),
   }
   const nodes = [...workflow.nodes.values()]
+  for (const node of nodes)
+    if (prepared.selected.has(node.id) && takesAnyProcess(node, options)) toCome.add(node.id)
   emit({
     type: 'run-started',
     runId,
@@ -111,7 +116,9 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   const settleAndTidy = async (node: WorkflowNode) => {
     const result = await settle(context, prepared, node, results)
     keeping.delete(node)
+    toCome.delete(node.id)
     if (keeping.size === 0) await (await workers)?.endIdle()
+    await (await workers)?.endSurplus()
     return result
   }
   for (const node of nodes) results.set(node.id, settleAndTidy(node))
@@ -126,9 +133,22 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   return { runId, ok, interrupted, nodes: counts, durationMs }
 }
 
-async function openWorkers({ capacity, isolate = false }: RunOptions): Promise<WorkerPool> {
+async function openWorkers(
+  { capacity, isolate = false }: RunOptions,
+  toCome: () => number,
+): Promise<WorkerPool> {
   const { WorkerPool } = await import('../stage/worker-pool.ts')
-  return new WorkerPool({ jobs: capacity.jobs, isolate })
+  return new WorkerPool({ jobs: capacity.jobs, isolate, toCome })
+}
+
+/** Whether a process will do for it that was started before anything of the node was known. */
+function takesAnyProcess(
+  { stage, policy, skipped }: WorkflowNode,
+  { isolate, capacity }: RunOptions,
+): boolean {
+  const usesKept = stage.keeps.length > 0 && isolate !== true
+  const mayHaveDevices = policy.resources?.gpus !== undefined || (stage.gpu && capacity.gpus.length > 0)
+  return skipped === undefined && !stage.light && !usesKept && !mayHaveDevices && policy.env === undefined
 }
 
 async function settle(

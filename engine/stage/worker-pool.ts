@@ -1,9 +1,11 @@
 /**
  * @file The worker processes of one run. A process that keeps what a later node reads stays for it; there are never
- * more processes, busy and idle, than stages may run side by side.
+ * more processes, busy and idle, than stages may run side by side. Besides, while a node runs, a spare process starts
+ * for one to come: the start is most of what a small node costs.
  */
 import { totalmem } from 'node:os'
 import path from 'node:path'
+import { forgiveSystemError } from './machine-failure.ts'
 import type { StageListener } from './run-stage.ts'
 import { WorkerGone, WorkerProcess, type WorkerTask } from './worker-process.ts'
 import type { Staying } from './worker-protocol.ts'
@@ -18,6 +20,11 @@ export interface WorkerPoolOptions {
    * @default a quarter of the machine's
    */
   readonly idleBytes?: number
+  /**
+   * How many nodes may still ask for a process, and for none but a fresh one in this process's own environment.
+   * @default none
+   */
+  readonly toCome?: () => number
 }
 
 export interface LentTask extends WorkerTask {
@@ -32,6 +39,13 @@ interface Place {
   readonly process: WorkerProcess
 }
 
+/** A process in which no stage has run. */
+interface Spare {
+  /** Of which compiled worker, and in which environment. */
+  readonly origin: string
+  readonly process: WorkerProcess
+}
+
 interface IdlePlace extends Place {
   readonly staying: Staying
 }
@@ -40,14 +54,17 @@ export class WorkerPool {
   readonly #jobs: number
   readonly #isolate: boolean
   readonly #idleBytes: number
+  readonly #toCome: () => number
   /** The one that waits longest first. */
   #idle: IdlePlace[] = []
+  #spares: Spare[] = []
   #busy = 0
 
-  constructor({ jobs, isolate = false, idleBytes = totalmem() / 4 }: WorkerPoolOptions) {
+  constructor({ jobs, isolate = false, idleBytes = totalmem() / 4, toCome = () => 0 }: WorkerPoolOptions) {
     this.#jobs = jobs
     this.#isolate = isolate
     this.#idleBytes = idleBytes
+    this.#toCome = toCome
   }
 
   /** A process for one node. */
@@ -60,23 +77,28 @@ export class WorkerPool {
     await Promise.all(this.#idle.splice(0).map(({ process }) => process.end()))
   }
 
+  /** A node is over that could have used one. */
+  async endSurplus(): Promise<void> {
+    await Promise.all(this.#spares.splice(this.#toCome()).map(({ process }) => process.end()))
+  }
+
   /** @internal Until `takeBack`, the node counts as one that has a process. */
   async run(task: LentTask, listener: StageListener): Promise<IdlePlace | undefined> {
     this.#busy++
     const stay = !this.#isolate && Object.keys(task.task.contents).length > 0
-    const found = stay ? this.#takeIdle(task) : undefined
-    if (found !== undefined) {
-      try {
-        return await runIn(found, task, listener, stay)
-      } catch (error) {
-        if (!(error instanceof WorkerGone)) throw error
-      }
-    }
+    const kept = stay ? this.#takeIdle(task) : undefined
     while (this.#idle.length > 0 && this.#busy + this.#idle.length > this.#jobs) {
       await this.#idle.shift()?.process.end()
     }
+    for (let place = kept ?? this.#takeSpare(task); place !== undefined; place = this.#takeSpare(task)) {
+      try {
+        return await this.#runIn(place, task, listener, { stay, isNew: false })
+      } catch (error) {
+        if (!(error instanceof WorkerGone) || task.signal.aborted) throw error
+      }
+    }
     const fresh = { kind: kindOf(task), process: new WorkerProcess(task.worker, task.environment) }
-    return await runIn(fresh, task, listener, stay)
+    return await this.#runIn(fresh, task, listener, { stay, isNew: true })
   }
 
   /** @internal */
@@ -97,6 +119,43 @@ export class WorkerPool {
     const found = this.#idle.find((place) => place.kind === kind && contents.includes(place.staying.content))
     this.#idle = this.#idle.filter((place) => place !== found)
     return found
+  }
+
+  #takeSpare(task: LentTask): Place | undefined {
+    const origin = originOf(task)
+    this.#spares = this.#spares.filter(({ process }) => !process.isGone)
+    const found = this.#spares.find((spare) => spare.origin === origin)
+    this.#spares = this.#spares.filter((spare) => spare !== found)
+    return found && { kind: kindOf(task), process: found.process }
+  }
+
+  async #runIn(
+    place: Place,
+    task: LentTask,
+    listener: StageListener,
+    how: { readonly stay: boolean; readonly isNew: boolean },
+  ): Promise<IdlePlace | undefined> {
+    // What serves one node alone keeps nothing.
+    const given = how.stay ? task : { ...task, task: { ...task.task, contents: {} } }
+    const running = place.process.run(given, listener, how)
+    this.#startSpare(task.worker)
+    const staying = await running
+    return staying && { ...place, staying }
+  }
+
+  /** One at a time: what waits is taken one at a time, too. */
+  #startSpare(worker: string): void {
+    if (this.#spares.length >= Math.min(this.#jobs, this.#toCome())) return
+    const environment = process.env
+    try {
+      this.#spares.push({
+        origin: originOf({ worker, environment }),
+        process: new WorkerProcess(worker, environment),
+      })
+    } catch (error) {
+      // The node that could have used it starts one for itself.
+      forgiveSystemError(error)
+    }
   }
 }
 
@@ -125,21 +184,13 @@ export class LentWorker {
   }
 }
 
-async function runIn(
-  place: Place,
-  task: WorkerTask,
-  listener: StageListener,
-  stay: boolean,
-): Promise<IdlePlace | undefined> {
-  // What serves one node alone keeps nothing.
-  const given = stay ? task : { ...task, task: { ...task.task, contents: {} } }
-  const staying = await place.process.run(given, listener, { stay })
-  return staying && { ...place, staying }
+/** Modules of different builds are different modules, whose values do not know each other. */
+function kindOf(task: LentTask): string {
+  return JSON.stringify([originOf(task), path.dirname(task.bundle)])
 }
 
-/** Modules of different builds are different modules, whose values do not know each other. */
-function kindOf({ bundle, worker, environment }: LentTask): string {
+function originOf({ worker, environment }: Pick<LentTask, 'worker' | 'environment'>): string {
   const variables = Object.entries(environment).filter(([, value]) => value !== undefined)
   variables.sort(([one], [other]) => (one < other ? -1 : 1))
-  return JSON.stringify([worker, path.dirname(bundle), variables])
+  return JSON.stringify([worker, variables])
 }

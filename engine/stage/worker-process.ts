@@ -19,7 +19,7 @@ export interface WorkerTask {
   readonly graceMs: number
 }
 
-/** A process that served before was gone when it was asked again: no stage has run. */
+/** A process that had waited for a stage was gone when it was asked: no stage has run. */
 export class WorkerGone extends Error {
   override readonly name = 'WorkerGone'
 }
@@ -41,6 +41,8 @@ export class WorkerProcess {
   readonly #ended: Promise<Ending>
   #current: Course | undefined
   #hasServed = false
+  /** What it said before there was a stage. */
+  #early: { readonly stream: string; readonly line: string }[] = []
   #heapExhausted = false
 
   /** @param worker Absolute path of the worker's own compiled module. */
@@ -56,8 +58,9 @@ export class WorkerProcess {
     this.#ended = endOf(child).finally(() => alive.delete(child))
     // Whoever runs a stage hears of it.
     this.#ended.catch(() => {})
-    this.#forwardLines('stdout', child.stdout!)
-    this.#forwardLines('stderr', child.stderr!)
+    // There are none where the system has no more files to give.
+    if (child.stdout !== null) this.#forwardLines('stdout', child.stdout)
+    if (child.stderr !== null) this.#forwardLines('stderr', child.stderr)
     child.on('message', (message: FromWorker) => this.#current?.onMessage(message))
   }
 
@@ -69,6 +72,7 @@ export class WorkerProcess {
   /**
    * Runs a stage. Settles once the process and its group are gone, or, with `stay`, once it may serve another stage
    * and everything that it said has been read.
+   * @param isNew whether the process was started for this stage, so that its end is the stage's in any case
    * @returns what the process keeps where it stayed; only then may it be used again
    * @throws StageFailure of the stage, or `worker-killed` and `worker-exited` where it ended without a word; any other
    * error of the stage with its own stack; WorkerGone
@@ -76,11 +80,12 @@ export class WorkerProcess {
   async run(
     { bundle, task, signal, graceMs }: WorkerTask,
     listener: StageListener,
-    { stay }: { readonly stay: boolean },
+    { stay, isNew }: { readonly stay: boolean; readonly isNew: boolean },
   ): Promise<Staying | undefined> {
     const deadline = new Deadline(() => killGroup(this.#child, 'SIGKILL'), graceMs)
     const course = new Course(listener, deadline)
     this.#current = course
+    for (const { stream, line } of this.#early.splice(0)) course.onLine(stream, line)
     const { pid } = this.#child
     if (pid !== undefined) listener.onProcess?.(pid, !this.#hasServed)
     const cancel = () => {
@@ -103,7 +108,7 @@ export class WorkerProcess {
       const { outcome } = course
       if (outcome?.type === 'failed') throw uncarry(outcome.error)
       if (outcome !== undefined) return undefined
-      if (!course.isStarted && stay && this.#hasServed) throw new WorkerGone()
+      if (!course.isStarted && !isNew) throw new WorkerGone()
       throw silentEnd(ending, this.#heapExhausted)
     } finally {
       this.#hasServed = true
@@ -120,13 +125,14 @@ export class WorkerProcess {
     await this.#ended
   }
 
-  /** What comes while no stage runs belongs to none, and is not shown. */
-  #forwardLines(name: 'stdout' | 'stderr', stream: Readable): void {
+  /** What comes before the first stage is the first one's; what comes between two belongs to none, and is not shown. */
+  #forwardLines(stream: 'stdout' | 'stderr', input: Readable): void {
     const onLine = (line: string) => {
-      if (name === 'stderr' && line.includes('heap out of memory')) this.#heapExhausted = true
-      this.#current?.onLine(name, line)
+      if (stream === 'stderr' && line.includes('heap out of memory')) this.#heapExhausted = true
+      if (this.#current !== undefined) this.#current.onLine(stream, line)
+      else if (!this.#hasServed) this.#early.push({ stream, line })
     }
-    createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', onLine)
+    createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }).on('line', onLine)
   }
 }
 

@@ -117,6 +117,13 @@ export class RunningFlow {
     })
   }
 
+  /** Ids of the processes that stages run in, or are going to. */
+  get workers(): number[] {
+    return descendants(this.process.pid ?? 0).filter((pid) =>
+      commandLine(pid).includes('engine-stage-worker'),
+    )
+  }
+
   /** The process and all that it started, at once, without a word. */
   killTree(): void {
     kill([...descendants(this.process.pid ?? 0), this.process.pid ?? 0])
@@ -147,6 +154,14 @@ export function withEvents(finished: Finished): FinishedRun {
   const named = (outcome: string) =>
     outcomes.filter((event) => event.outcome === outcome).map((event) => String(event.node))
   return { ...finished, events, executed: named('executed').sort(), reused: named('reused').sort() }
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 function descendants(root: number): number[] {

@@ -16,7 +16,8 @@ beforeEach(() => {
   const deaf = `
     if (context.params.brief) return writeFileSync(context.outputs.out, '')
     await holdAll()
-    for (;;) Math.random()`
+    // Not forever, should nobody end it: longer than a test may take.
+    for (const end = Date.now() + 120_000; Date.now() < end; ) Math.random()`
   project.write(
     'stages/probe/index.ts',
     stageSource('probe', deaf, {
