@@ -19,10 +19,13 @@ export function withoutEmptySections(root: YamlMap): YamlMap {
     const stripped = new Map(nodes.value.entries)
     for (const [name, node] of stripped) {
       if (node.value.kind !== 'map') continue
-      const sections = [...node.value.entries].filter(
-        ([key, { value }]) => !SECTIONS.has(key) || !isEmpty(value),
+      const empty = [...node.value.entries.values()].filter(
+        ({ key, value }) => SECTIONS.has(key) && isEmpty(value),
       )
-      stripped.set(name, { ...node, value: { ...node.value, entries: new Map(sections) } })
+      if (empty.length === 0) continue
+      const sections = new Map(node.value.entries)
+      for (const { key } of empty) sections.delete(key)
+      stripped.set(name, { ...node, value: { ...node.value, entries: sections } })
     }
     entries.set('nodes', { ...nodes, value: { ...nodes.value, entries: stripped } })
   }

@@ -139,7 +139,7 @@ export class ExpandedFile {
   /** What a path within the file, `NODE.PORT`, leads to. */
   inner(path: string, spot: Spot): Value {
     const [node = '', port = ''] = path.split('.')
-    return this.#lookUp({ node, port, all: false, nodeSpot: spot, portSpot: spot, spot }, '')
+    return this.#lookUp({ node, port, all: false, nodeSpot: () => spot, portSpot: () => spot, spot }, '')
   }
 
   #typed(name: string, value: Value, type: string, spot: Spot): Value {
@@ -170,7 +170,7 @@ export class ExpandedFile {
     if (!this.#declared.has(node)) {
       const known = [...this.#declared.keys()].filter((name) => name !== self)
       faults.add(
-        nodeSpot,
+        nodeSpot(),
         'unknown-node',
         `there is no node \`${node}\``,
         suggestionHint(node, known, 'nodes'),
@@ -184,7 +184,7 @@ export class ExpandedFile {
     if (use !== undefined && !Object.hasOwn(use.outputs, port)) {
       const hint = suggestionHint(port, Object.keys(use.outputs), 'its outputs')
       const message = `node \`${node}\` (${use.what} \`${use.name}\`) has no output \`${port}\``
-      faults.add(portSpot, 'unknown-port', message, hint)
+      faults.add(portSpot(), 'unknown-port', message, hint)
       return unknown
     }
     if (all) return this.#collect(expanded, reference)

@@ -3,13 +3,15 @@
  * arithmetic, no functions. `&&` and `||` give one of their operands, as in JavaScript; `??` gives the right one where
  * the left is null or does not exist.
  */
-import type { Segment, Template } from './template.ts'
+import type { Template } from './template.ts'
 
 export type Operator = '==' | '!=' | '&&' | '||' | '??'
 
 export interface PathSegment {
   readonly name: string
-  readonly at: Segment
+  /** Offsets into the template's text. */
+  readonly start: number
+  readonly end: number
 }
 
 export type Expression =
@@ -33,6 +35,8 @@ export interface Malformed {
 const FORMS = 'write `${{ params.NAME }}` or `${{ nodes.NODE.PORT }}`'
 const TOKEN =
   /\s*(?:(?<path>[A-Za-z_][A-Za-z0-9_-]*(?:\.(?:[A-Za-z_][A-Za-z0-9_-]*|\*))*)(?![\w.*])|(?<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?![\w.])|'(?<single>(?:[^']|'')*)'|"(?<double>[^"]*)"|(?<operator>==|!=|&&|\|\||\?\?|[!()]))/y
+/** The usual case, which has no need of a grammar. */
+const ONE_PATH = /^\s*([A-Za-z_][A-Za-z0-9_-]*(?:\.(?:[A-Za-z_][A-Za-z0-9_-]*|\*))+)\s*$/
 const WORDS: Readonly<Record<string, null | boolean>> = { true: true, false: false, null: null }
 /** Deeper than anybody writes, and shallow enough for a stack. */
 const MAX_DEPTH = 50
@@ -71,7 +75,9 @@ function parse(template: Template): Expression | Malformed {
   }
   const inner = template.text.slice(3, -2)
   if (inner.trim() === '') return { kind: 'malformed', message: 'reference is empty', hint: FORMS }
+  const path = ONE_PATH.exec(inner)?.[1]
   try {
+    if (path !== undefined) return referenceTo(path, '${{'.length + inner.indexOf(path))
     return new Parser(inner.trimEnd(), '${{'.length).whole()
   } catch (error) {
     if (error instanceof Unreadable) return { kind: 'malformed', ...error.fault }
@@ -162,7 +168,7 @@ class Parser {
         return { kind: 'literal', value: token.text }
       case 'path':
         if (Object.hasOwn(WORDS, token.text)) return { kind: 'literal', value: WORDS[token.text] ?? null }
-        return this.#reference(token)
+        return referenceTo(token.text, this.#offset + token.start)
       case 'operator':
         break
       default:
@@ -176,18 +182,6 @@ class Parser {
     return inner
   }
 
-  #reference({ text, start }: Token): Expression {
-    let at = this.#offset + start
-    const segments = text.split('.').map((name): PathSegment => {
-      const segment = { name, at: { start: at, end: at + name.length } }
-      at = segment.at.end + 1
-      return segment
-    })
-    const hint = misuse(segments.map(({ name }) => name))
-    if (hint !== undefined) throw new Unreadable({ message: `\`${text}\` is not a reference`, hint })
-    return { kind: 'reference', segments }
-  }
-
   /** Without a `reason`, the whole is called no reference at all. */
   #unreadable(reason: string | undefined): Unreadable {
     const shown = `\`${this.#source.trim()}\``
@@ -195,6 +189,20 @@ class Parser {
     const hint = 'only references, literals, `==`, `!=`, `&&`, `||`, `??`, `!` and brackets may stand there'
     return new Unreadable({ message: `${shown}: ${reason}`, hint })
   }
+}
+
+/** `at`: where the path stands in the template's text. */
+function referenceTo(path: string, at: number): Expression {
+  let start = at
+  const names = path.split('.')
+  const hint = misuse(names)
+  if (hint !== undefined) throw new Unreadable({ message: `\`${path}\` is not a reference`, hint })
+  const segments = names.map((name): PathSegment => {
+    const segment = { name, start, end: start + name.length }
+    start = segment.end + 1
+    return segment
+  })
+  return { kind: 'reference', segments }
 }
 
 /** How to mend a path that is no reference; undefined where it is one. */

@@ -8,7 +8,7 @@ import type { BoundPort } from './bind-inputs.ts'
 import { declaredInputs, ownInputValues } from './declared-inputs.ts'
 import { ExpandedFile, type NodeDraft } from './expand.ts'
 import { Faults } from './faults.ts'
-import { checkPaths } from './paths.ts'
+import { checkPaths, type PathClaim } from './paths.ts'
 import { isPath } from './remote-name.ts'
 import type { GivenParam } from './resolve-params.ts'
 import type { BoundSource } from './scope.ts'
@@ -85,22 +85,19 @@ function givenParams(params: Readonly<Record<string, string>>): Map<string, Give
   )
 }
 
-function sourcesOf(draft: NodeDraft): { port: string; source: BoundSource }[] {
-  return draft.inputs.flatMap(({ port, sources }) => sources.map(({ source }) => ({ port, source })))
-}
-
 function checkFiles(
   drafts: readonly NodeDraft[],
   { catalog, fileExists }: LoadOptions,
   faults: Faults,
 ): void {
   const outputs = drafts.flatMap((draft) => draft.outputs)
-  const running = drafts.filter(({ skipped }) => skipped === undefined)
-  const files = running.flatMap((draft) =>
-    sourcesOf(draft).flatMap(({ port, source }) =>
-      source.kind === 'file' ? [{ node: draft.id, port, ...source }] : [],
-    ),
-  )
+  const files: (PathClaim & BoundSource & { kind: 'file' })[] = []
+  for (const { id, inputs, skipped } of drafts) {
+    if (skipped !== undefined) continue
+    for (const { port, sources } of inputs) {
+      for (const { source } of sources) if (source.kind === 'file') files.push({ node: id, port, ...source })
+    }
+  }
   checkPaths(outputs, files, faults)
   if (fileExists === undefined) return
   const written = new Set(outputs.map((output) => output.path))
@@ -119,9 +116,10 @@ function checkFiles(
 
 function finishNode(draft: NodeDraft, options: LoadOptions): WorkflowNode {
   const range = draft.keySpot.range ?? { start: 0, end: 0 }
-  const dependsOn = new Set(
-    sourcesOf(draft).flatMap(({ source }) => (source.kind === 'node' ? [source.node as NodeId] : [])),
-  )
+  const dependsOn = new Set<NodeId>()
+  for (const { sources } of draft.inputs) {
+    for (const { source } of sources) if (source.kind === 'node') dependsOn.add(source.node as NodeId)
+  }
   return {
     id: draft.id as NodeId,
     stage: draft.stage!,

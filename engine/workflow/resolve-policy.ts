@@ -35,8 +35,9 @@ export function resolvePolicy(
   scope: Scope,
 ): NodePolicy {
   if (entry?.value.kind !== 'map') return defaults
-  const entries = [...entry.value.entries].filter(([name]) => policyFields.includes(name))
-  if (entries.length === 0) return defaults
+  const { entries: fields } = entry.value
+  if (!policyFields.some((name) => fields.has(name))) return defaults
+  const entries = [...fields].filter(([name]) => policyFields.includes(name))
   const written: YamlMap = { ...entry.value, entries: new Map(entries) }
   const before = scope.faults.count
   const { data, unknown } = resolveData(written, scope)

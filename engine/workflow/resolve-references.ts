@@ -6,7 +6,7 @@ import { inWords } from './in-words.ts'
 import type { Scope, Value } from './scope.ts'
 import { suggestionHint } from './suggest.ts'
 import type { Template } from './template.ts'
-import { narrowSpot, pointerTo, type YamlScalar, type YamlValue } from './yaml-value.ts'
+import { jsonFields, narrowSpot, pointerTo, type YamlScalar, type YamlValue } from './yaml-value.ts'
 
 const unknown: Value = { kind: 'unknown' }
 
@@ -61,9 +61,7 @@ export function resolveData(value: YamlValue, scope: Scope): ResolvedData {
       case 'list':
         return part.items.map((item, index) => resolve(item, pointerTo(pointer, index)))
       case 'map':
-        return Object.fromEntries(
-          [...part.entries.values()].map(({ key, value }) => [key, resolve(value, pointerTo(pointer, key))]),
-        )
+        return jsonFields(part, ({ key, value }) => resolve(value, pointerTo(pointer, key)))
       case 'scalar': {
         const resolved = resolveScalarData(part, 'a parameter', scope)
         if (resolved !== undefined) return resolved
@@ -192,7 +190,7 @@ function resolveReference(
 ): Value {
   const [root, first] = segments
   const { faults, loop } = scope
-  const spotOf = ({ at }: (typeof segments)[number]) => narrowSpot(template.spot, at.start, at.end)
+  const spotOf = ({ start, end }: (typeof segments)[number]) => narrowSpot(template.spot, start, end)
   const missing = (code: string, message: string, hint?: string): Value => {
     faults.add(spotOf(first ?? root!), code, message, hint)
     return unknown
@@ -232,10 +230,18 @@ function resolveReference(
       return { kind: 'data', value: loop.round }
     default: {
       const all = segments.length === 4
-      const reference = { node: first!.name, port: segments.at(-1)!.name, all }
-      const spots = { nodeSpot: spotOf(first!), portSpot: spotOf(segments.at(-1)!), spot: template.spot }
-      if (first!.name !== scope.self) return scope.output({ ...reference, ...spots })
-      faults.add(spots.nodeSpot, 'self-reference', `node \`${first!.name}\` takes its own output as input`)
+      const last = segments.at(-1)!
+      if (first!.name !== scope.self) {
+        return scope.output({
+          node: first!.name,
+          port: last.name,
+          all,
+          nodeSpot: () => spotOf(first!),
+          portSpot: () => spotOf(last),
+          spot: template.spot,
+        })
+      }
+      faults.add(spotOf(first!), 'self-reference', `node \`${first!.name}\` takes its own output as input`)
       return unknown
     }
   }

@@ -66,8 +66,9 @@ export interface OutputReference {
   readonly port: string
   /** `nodes.NODE.*.PORT` */
   readonly all: boolean
-  readonly nodeSpot: Spot
-  readonly portSpot: Spot
+  /** Asked for only where there is a fault to report. */
+  readonly nodeSpot: () => Spot
+  readonly portSpot: () => Spot
   /** Of the whole template. */
   readonly spot: Spot
 }

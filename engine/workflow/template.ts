@@ -21,12 +21,6 @@ export interface Template {
   readonly spot: Spot
 }
 
-/** Offsets into the template's text. */
-export interface Segment {
-  readonly start: number
-  readonly end: number
-}
-
 // An unclosed reference ends where its neighbour in a flow mapping would begin; one brace may still be its own.
 const TEMPLATE = /\$?\$\{\{(?:(?!\$\{\{|\}\})[^\n\r])*\}\}|\$?\$\{\{[^\n\r,}"'#$]*\}?/g
 

@@ -1,6 +1,6 @@
 /** @file A YAML document as plain values that remember where they were written. */
 import type { SourceRange } from '../diagnostic.ts'
-import type { Json } from '../identity.ts'
+import type { Json, JsonObject } from '../identity.ts'
 import type { Template } from './template.ts'
 
 /** Where something was written: a span of a file, or a whole command-line argument (no range). */
@@ -52,10 +52,28 @@ export function toJson(value: YamlValue): Json {
     case 'list':
       return value.items.map(toJson)
     case 'map':
-      return Object.fromEntries([...value.entries].map(([key, entry]) => [key, toJson(entry.value)]))
+      return jsonFields(value, (entry) => toJson(entry.value))
     default:
       return value satisfies never
   }
+}
+
+/** An object with a value for each entry. */
+export function jsonFields(map: YamlMap, toField: (entry: YamlEntry) => Json): JsonObject {
+  const fields: Record<string, Json> = {}
+  for (const entry of map.entries.values()) {
+    const value = toField(entry)
+    // Assigned, it would become the prototype.
+    if (entry.key === '__proto__')
+      Object.defineProperty(fields, entry.key, {
+        value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      })
+    else fields[entry.key] = value
+  }
+  return fields
 }
 
 /** What a JSON pointer leads to. Stops at the deepest ancestor that was written in the file. */
