@@ -51,7 +51,7 @@ export class WorkerProcess {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: withMemoryTuning(environment),
-      execArgv: ['--enable-source-maps'],
+      execArgv: [],
     })
     this.#child = child
     alive.add(child)

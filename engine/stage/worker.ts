@@ -4,11 +4,14 @@
  * outlive the engine.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { realpathSync } from 'node:fs'
+import path from 'node:path'
 import { KeptValues } from './kept.ts'
 import { CleanState } from './leftovers.ts'
 import { NodeUse } from './node-use.ts'
 import { ProgressThrottle } from './progress-throttle.ts'
 import { runStage } from './run-stage.ts'
+import { mapStacks } from './stack-map.ts'
 import { forgetMemoryTuning } from './worker-memory.ts'
 import { carry, type FromWorker, type LogLevel, type Staying, type ToWorker } from './worker-protocol.ts'
 
@@ -40,6 +43,8 @@ class StageRun {
 
 const engine = process.ppid
 forgetMemoryTuning(process.env)
+// This module lies in a build's folder, as all others that are compiled do.
+mapStacks(path.resolve(realpathSync(process.argv[1]!), '../..'))
 const running = new AsyncLocalStorage<StageRun>()
 const kept = new KeptValues()
 let current: StageRun | undefined

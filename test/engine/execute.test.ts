@@ -38,6 +38,21 @@ test('a bug keeps its name and a stack that points into the TypeScript', async (
   expect(error.stack).toContain(`${project.at('stages/probe/index.ts')}:`)
 })
 
+test('a stage sees the places in its sources, and the codes of what Node throws, in the stacks of its errors', async () => {
+  write(
+    `const stacks = [() => new RangeError('made here'), () => mkdirSync(null as never)].map((act) => {
+       try { return act().stack } catch (error) { return error.stack }
+     })
+     writeFileSync(context.outputs.out, stacks.join('\\n'))`,
+    { head: `import { mkdirSync, writeFileSync } from 'node:fs'` },
+  )
+  await project.run('probe')
+  const stacks = readFileSync(project.at('out'), 'utf8')
+  expect(stacks).toMatch(/^RangeError: made here\n/)
+  expect(stacks).toMatch(/^TypeError \[ERR_INVALID_ARG_TYPE\]: The "path" argument/m)
+  expect(stacks.split(`${project.at('stages/probe/index.ts')}:11:`).length).toBeGreaterThan(2)
+})
+
 test('errors that the stage does not await fail it', async () => {
   write(`setTimeout(() => { throw new Error('from a timer') }, 1)\nawait new Promise(() => {})`)
   await expect(project.run('probe')).rejects.toThrow('from a timer')
