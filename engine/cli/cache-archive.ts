@@ -61,6 +61,7 @@ in whoever wrote it says that they are right: import what you would run.`,
     const store = await Store.open(resolve(project, '.flow'))
     try {
       const { placed, present, differs } = await importResults(store.parts, resolve(project, file))
+      await store.settled()
       const parts = [
         `imported ${countText(placed, 'result')}`,
         ...(present > 0 ? [`${present} were there already`] : []),

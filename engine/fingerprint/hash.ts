@@ -73,8 +73,8 @@ function hashSmall(path: string): HashedFile | 'changing' | undefined {
   try {
     const before = identityOf(fstatSync(file, { bigint: true }))
     if (before.size > smallBytes) return undefined
-    // One byte more than the file holds: should it have grown, its identity tells.
-    const bytes = Buffer.allocUnsafe(Number(before.size) + 1)
+    // Should it have grown meanwhile, its identity tells.
+    const bytes = Buffer.allocUnsafe(Number(before.size))
     let filled = 0
     for (let read = -1; read !== 0 && filled < bytes.length; filled += read) {
       read = readSync(file, bytes, filled, bytes.length - filled, filled)

@@ -52,7 +52,11 @@ export class StatCache {
   async hashFile(path: string): Promise<FileHash> {
     const identity = identityOf(statSync(path, { bigint: true }))
     const known = this.peek(identity)
-    if (known !== undefined) return { hash: known, sizeBytes: Number(identity.size) }
+    return known === undefined ? this.readFile(path) : { hash: known, sizeBytes: Number(identity.size) }
+  }
+
+  /** As `hashFile`, of a file that no entry vouches for. */
+  async readFile(path: string): Promise<FileHash> {
     const beganNs = this.#now()
     const hashed = await hashFile(path)
     this.filesHashed++

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { checkArtifact } from '../artifacts/check.ts'
+import { checkArtifact, describeArtifact } from '../artifacts/check.ts'
 import { cacheKey, type InputHashes } from '../fingerprint/key.ts'
 import type { ContentHash, NodeId } from '../identity.ts'
 import type { Decision } from '../plan/decide.ts'
@@ -31,6 +31,8 @@ import { defaultStallMs, VitalSigns } from './vital-signs.ts'
 export type ExecutedNode =
   | {
       readonly outputs: NodeOutputs
+      /** By port: one short line for people. */
+      readonly descriptions: Readonly<Record<string, string>>
       readonly durationMs: number
       readonly resourceUse: ResourceUse | undefined
       /** Why the result serves this run alone. */
@@ -74,7 +76,8 @@ export async function executeNode(context: RunContext, execution: Execution): Pr
   const { node, decision } = execution
   const attempt = await store.tryBegin(decision.key)
   if (attempt === undefined) return { heldElsewhere: true }
-  const made = await madeMeanwhile(store, decision)
+  // A key that has no record now, under its lease, has no result.
+  const made = attempt.generation === 1 ? undefined : await madeMeanwhile(store, decision)
   if (made !== undefined) {
     await store.discard(attempt)
     return made
@@ -193,7 +196,10 @@ async function executeIn(
     refresh: decision.refresh,
   }
   const changed = await changedInputs(context, values)
-  if (changed.length > 0) return await commitForThisRun(context, attempt, details, changed)
+  const descriptions = await describeOutputs(context, node, attempt, outputs)
+  if (changed.length > 0) {
+    return { ...(await commitForThisRun(context, attempt, details, changed)), descriptions }
+  }
   const record = await store.commit(attempt, details)
   store.share(record.key)
   if (record.differs.length > 0) {
@@ -202,7 +208,7 @@ async function executeIn(
       message: `${node.id} wrote other bytes than before from the same inputs: ${record.differs.join(', ')}`,
     })
   }
-  return { outputs: record.outputs, durationMs, resourceUse }
+  return { outputs: record.outputs, descriptions, durationMs, resourceUse }
 }
 
 /** One input value as the stage sees it. */
@@ -287,6 +293,25 @@ async function checkOutputs(
   return outputs
 }
 
+/** The values are good: a type that cannot describe one does not make the node fail. */
+async function describeOutputs(
+  { catalog, emit }: RunContext,
+  node: WorkflowNode,
+  attempt: Attempt,
+  outputs: CommitDetails['outputs'],
+): Promise<Record<string, string>> {
+  const descriptions: Record<string, string> = {}
+  for (const [port, { type }] of Object.entries(outputs)) {
+    try {
+      descriptions[port] = await describeArtifact(catalog, type, attempt.outputPath(port))
+    } catch (error) {
+      const message = `${node.id}: artifact type ${type} could not describe the value: ${(error as Error).message}`
+      emit({ type: 'warning', message })
+    }
+  }
+  return descriptions
+}
+
 /**
  * Own files that are not any more what the key was computed from. A value of the store that the stage altered is its
  * bug, and ends in a failure: others read that value too.
@@ -322,7 +347,7 @@ async function commitForThisRun(
   attempt: Attempt,
   details: CommitDetails,
   changed: readonly string[],
-): Promise<ExecutedNode> {
+) {
   const { preimage } = details
   const environment = { ...preimage.environment, 'inputs changed during run': journal.runId }
   const unique = { ...preimage, environment }

@@ -1,6 +1,5 @@
 /** @file The life of one node in a run: its inputs checked, its key computed, reused or executed, materialised. */
 import { performance } from 'node:perf_hooks'
-import { describeArtifact } from '../artifacts/check.ts'
 import type { NodeOutput, SkipCause } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import { type Decision, decide } from '../plan/decide.ts'
@@ -97,11 +96,12 @@ async function execute(
     const reason = 'made by another run meanwhile'
     return await finish(context, node, decision, { outcome: 'reused', outputs: executed.outputs, reason })
   }
-  const { outputs, durationMs, resourceUse, notKept } = executed
+  const { outputs, descriptions, durationMs, resourceUse, notKept } = executed
   if (notKept !== undefined) context.emit({ type: 'warning', message: `${node.id}: ${notKept}` })
   return await finish(context, node, decision, {
     outcome: 'executed',
     outputs,
+    descriptions,
     durationMs,
     resourceUse,
     ...(notKept === undefined ? {} : { reason: notKept, remember: false }),
@@ -126,6 +126,8 @@ async function shareWork(
 interface Finished {
   readonly outcome: 'executed' | 'reused'
   readonly outputs: NodeOutputs
+  /** By port. To ask a type costs loading its code, which is not worth it for what was there before. */
+  readonly descriptions?: Readonly<Record<string, string>>
   readonly durationMs?: number
   readonly resourceUse?: ResourceUse | undefined
   /** What was spared. */
@@ -150,11 +152,7 @@ async function finish(
       const placed = await store.materialise(hash, kind, path)
       if ('fault' in placed && placed.fault !== undefined) throw new StageFailure(placed.fault)
     }
-    // Asking a type costs loading its code: not worth it for what was there before.
-    const description =
-      finished.outcome === 'executed'
-        ? await describe(context, node, type, await store.valuePath(hash, kind))
-        : undefined
+    const description = finished.descriptions?.[port]
     shown[port] = {
       type,
       hash,
@@ -186,22 +184,6 @@ async function finish(
 /** With its record, where one was found. */
 function foundIn(decision: Decision): FoundRecord {
   return decision.decision === 'reuse' ? decision : {}
-}
-
-/** The value is good and kept: a type that cannot describe it does not make the node fail. */
-async function describe(
-  { catalog, emit }: RunContext,
-  node: WorkflowNode,
-  type: string,
-  path: string,
-): Promise<string | undefined> {
-  try {
-    return await describeArtifact(catalog, type, path)
-  } catch (error) {
-    const message = `${node.id}: artifact type ${type} could not describe the value: ${(error as Error).message}`
-    emit({ type: 'warning', message })
-    return undefined
-  }
 }
 
 function failed(

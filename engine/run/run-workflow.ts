@@ -9,6 +9,7 @@ import type { CacheKey, NodeId, RunId } from '../identity.ts'
 import type { NodeOutputs } from '../plan/inputs.ts'
 import type { PreparedRun, RunRequest } from '../plan/prepare.ts'
 import type { Catalog } from '../stage/catalog.ts'
+import { isSystemError } from '../stage/machine-failure.ts'
 import type { WorkerPool } from '../stage/worker-pool.ts'
 import type { WorkflowNode } from '../workflow/workflow.ts'
 import type { Capacity } from './capacity.ts'
@@ -124,7 +125,13 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
   for (const node of nodes) results.set(node.id, settleAndTidy(node))
   const counts = { executed: 0, reused: 0, failed: 0, skipped: 0 }
   for (const result of await Promise.all(results.values())) counts[result.state] += 1
-  if (counts.executed > 0) await options.onNodesEnded?.(emit)
+  if (counts.executed > 0) {
+    await options.store.settled().catch((error: unknown) => {
+      if (!isSystemError(error)) throw error
+      emit({ type: 'warning', message: `a power cut may take results of this run: ${error.message}` })
+    })
+    await options.onNodesEnded?.(emit)
+  }
 
   const interrupted = options.signal.aborted
   const ok = counts.failed === 0 && !interrupted

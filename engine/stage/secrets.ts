@@ -18,12 +18,27 @@ export function isSecretName(name: string): boolean {
   return secretName.test(name)
 }
 
+/** Looked for when the stage first says something: many say nothing. */
+export type Secrets = () => readonly string[]
+
 /**
  * All that a stage must not say: what the declared parameters' environment variables hold, and what variables hold
  * whose names tell that it is a secret; in each form in which it may get into a line.
  * @param paths of parameters, as in `endpoint.api_key_env`
  */
 export function secretTexts(
+  paths: readonly string[],
+  params: JsonObject,
+  environment: Readonly<Record<string, string | undefined>>,
+): Secrets {
+  let texts: readonly string[] | undefined
+  return () => {
+    texts ??= findTexts(paths, params, environment)
+    return texts
+  }
+}
+
+function findTexts(
   paths: readonly string[],
   params: JsonObject,
   environment: Readonly<Record<string, string | undefined>>,
@@ -71,26 +86,25 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-export function withoutSecrets(listener: StageListener, secrets: readonly string[]): StageListener {
-  if (secrets.length === 0) return listener
+export function withoutSecrets(listener: StageListener, secrets: Secrets): StageListener {
   return {
     onProgress: ({ note, ...progress }) =>
-      listener.onProgress(note === undefined ? progress : { ...progress, note: masked(note, secrets) }),
-    onLog: (level, message) => listener.onLog(level, masked(message, secrets)),
+      listener.onProgress(note === undefined ? progress : { ...progress, note: masked(note, secrets()) }),
+    onLog: (level, message) => listener.onLog(level, masked(message, secrets())),
     onProcess: (pid, isFresh) => listener.onProcess?.(pid, isFresh),
     onUse: (use) => listener.onUse?.(use),
   }
 }
 
 /** The same error, or one that says the same without the secrets. */
-export function errorWithoutSecrets(error: unknown, secrets: readonly string[]): unknown {
-  if (!(error instanceof Error) || secrets.length === 0) return error
+export function errorWithoutSecrets(error: unknown, secrets: Secrets): unknown {
+  if (!(error instanceof Error) || secrets().length === 0) return error
   const { name, message, stack } = error
   const details = isStageFailure(error) ? error.details : machineFailure(error)
   const clean = details
-    ? new StageFailure(detailsWithoutSecrets(details, secrets))
-    : Object.assign(new Error(masked(message, secrets)), { name })
-  if (stack !== undefined) clean.stack = masked(stack, secrets)
+    ? new StageFailure(detailsWithoutSecrets(details, secrets()))
+    : Object.assign(new Error(masked(message, secrets())), { name })
+  if (stack !== undefined) clean.stack = masked(stack, secrets())
   return clean
 }
 

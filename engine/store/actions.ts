@@ -1,12 +1,16 @@
 /** @file Action records: that a key is done, and what came of it. No record, not done. */
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { CacheKey } from '../identity.ts'
-import { writeAtomically } from './atomic-write.ts'
+import { placeFile, writeAtomically } from './atomic-write.ts'
 import { settledStateOf } from './file-state.ts'
+import { Later } from './later.ts'
 import type { Layout } from './layout.ts'
 import type { Owner } from './owner.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type ActionRecord, RECORD_SCHEMA } from './record.ts'
 import { readSealed, seal } from './sealed-json.ts'
+import { type SizedFile, syncFolders } from './sync.ts'
 
 export type ReadRecord =
   | {
@@ -21,6 +25,7 @@ export class Actions {
   readonly #layout: Layout
   readonly #owner: Owner
   readonly #quarantine: Quarantine
+  readonly #unsynced = new Later<string>(syncFolders)
 
   constructor(layout: Layout, owner: Owner, quarantine: Quarantine) {
     this.#layout = layout
@@ -31,6 +36,8 @@ export class Actions {
   /** A damaged record is quarantined. Says nothing about the blobs that a record names. */
   async read(key: CacheKey): Promise<ReadRecord> {
     const path = this.#layout.action(key)
+    // To ask costs nothing beside a `stat` that finds nothing.
+    if (!existsSync(path)) return { state: 'absent' }
     const fileState = settledStateOf(path)
     const sealed = readSealed(path)
     if (sealed.state === 'absent') return { state: 'absent' }
@@ -40,27 +47,45 @@ export class Actions {
     return { state: 'damaged' }
   }
 
+  /** Writes a record where only this process sees it. It is to be synced, and then to be made the key's by `create`. */
+  async draft(record: ActionRecord): Promise<SizedFile> {
+    const path = await this.#owner.temporary()
+    const text = seal(record)
+    try {
+      writeFileSync(path, text, { flag: 'wx' })
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw error
+    }
+    return { path, sizeBytes: Buffer.byteLength(text) }
+  }
+
   /**
    * False where the key has a record by now: the first one stays, also against whoever was suspended between looking
-   * and writing. The caller has synced every blob that the record names.
+   * and writing. Every blob that the record names, and the draft, have been synced; the record's own name is soon.
    */
-  async create(record: ActionRecord): Promise<boolean> {
+  create(key: CacheKey, draft: SizedFile): boolean {
+    const path = this.#layout.action(key)
     try {
-      await this.#write(record, false)
-      return true
+      placeFile(draft.path, path, { replace: false, durable: false })
     } catch (error) {
+      rmSync(draft.path, { force: true })
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       return false
     }
+    this.#unsynced.add(dirname(path))
+    // The folder's own name may be new.
+    this.#unsynced.add(this.#layout.actions)
+    return true
   }
 
-  /** As `create`, in place of an earlier record. */
+  /** Resolves once all records that were created outlive a power cut. Throws what the system says where they cannot. */
+  synced(): Promise<void> {
+    return this.#unsynced.done()
+  }
+
+  /** Puts the record in place of an earlier one; the blobs that it names have been synced. */
   async replace(record: ActionRecord): Promise<void> {
-    await this.#write(record, true)
-  }
-
-  async #write(record: ActionRecord, replace: boolean): Promise<void> {
-    const temporary = await this.#owner.temporary()
-    writeAtomically(this.#layout.action(record.key), seal(record), temporary, { replace })
+    writeAtomically(this.#layout.action(record.key), seal(record), await this.#owner.temporary())
   }
 }

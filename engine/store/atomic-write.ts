@@ -7,37 +7,11 @@ import {
   openSync,
   renameSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { smallBytes } from '../fingerprint/hash.ts'
-
-/** Makes a file's bytes outlive a power cut. */
-export async function syncFile(path: string, sizeBytes: number): Promise<void> {
-  if (sizeBytes <= smallBytes) return syncNow(path)
-  const file = await open(path, 'r')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-/** Makes a folder's names (files created, renamed, removed in it) outlive a power cut. */
-export function syncFolder(path: string): void {
-  // Windows cannot open a folder, and needs no such call.
-  if (process.platform !== 'win32') syncNow(path)
-}
-
-function syncNow(path: string): void {
-  const file = openSync(path, 'r')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-}
+import { syncFolder } from './sync.ts'
 
 export interface AtomicWriteOptions {
   /** Off for what a power cut may take away: it saves two waits for the disk. Default: true. */
@@ -56,8 +30,6 @@ export function writeAtomically(
   temporary: string,
   { durable = true, replace = true }: AtomicWriteOptions = {},
 ): void {
-  const folder = dirname(destination)
-  const created = mkdirSync(folder, { recursive: true })
   try {
     const file = openSync(temporary, 'wx')
     try {
@@ -66,22 +38,36 @@ export function writeAtomically(
     } finally {
       closeSync(file)
     }
-    if (replace) renameSync(temporary, destination)
-    else linkInto(temporary, destination)
+    placeFile(temporary, destination, { durable, replace })
   } catch (error) {
     rmSync(temporary, { force: true })
     throw error
   }
-  if (!durable) return
-  syncFolder(folder)
-  if (created !== undefined) syncFolder(dirname(created))
+  if (durable) syncFolder(dirname(destination))
+}
+
+/** The name of the destination alone is left to be synced: that of its folder is, where that is new. */
+export function placeFile(
+  temporary: string,
+  destination: string,
+  { durable = true, replace = true }: AtomicWriteOptions = {},
+): void {
+  const place = replace ? renameSync : linkInto
+  try {
+    place(temporary, destination)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    const created = mkdirSync(dirname(destination), { recursive: true })
+    if (durable && created !== undefined) syncFolder(dirname(created))
+    place(temporary, destination)
+  }
 }
 
 /** Unlike a rename, a link never takes the place of what is there. */
 function linkInto(temporary: string, destination: string): void {
   try {
     linkSync(temporary, destination)
-    rmSync(temporary, { force: true })
+    unlinkSync(temporary)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') throw error

@@ -1,10 +1,11 @@
 /** @file Private folders in which stages write, and what becomes of them when a stage fails. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CacheKey } from '../identity.ts'
 import type { StageFailureDetails } from '../stage/failure.ts'
 import type { Checkpoints } from './checkpoints.ts'
+import { EmptyFolders } from './empty-folders.ts'
 import type { Layout } from './layout.ts'
 import type { Leases } from './leases.ts'
 import type { Owner } from './owner.ts'
@@ -25,6 +26,8 @@ export interface Attempt {
   readonly log: string
   /** Where the stage must create the value of an output port; its parent exists and is empty. */
   outputPath(port: string): string
+  /** The parents of its outputs. */
+  readonly outputFolders: readonly string[]
 }
 
 export interface KeptFailure {
@@ -37,20 +40,23 @@ export class Attempts {
   readonly #owner: Owner
   readonly #leases: Leases
   readonly #checkpoints: Checkpoints
+  readonly #emptyFolders: EmptyFolders
 
   constructor(layout: Layout, owner: Owner, leases: Leases, checkpoints: Checkpoints) {
     this.#layout = layout
     this.#owner = owner
     this.#leases = leases
     this.#checkpoints = checkpoints
+    this.#emptyFolders = new EmptyFolders(owner)
   }
 
   /** The key's lease is held, and goes with the attempt. */
   async begin(key: CacheKey, generation: number): Promise<Attempt> {
     const id = this.#owner.freshName()
     const folder = join(this.#layout.attempts, id)
-    mkdirSync(folder)
+    this.#emptyFolders.make(folder)
     const parents = new Map<string, string>()
+    const emptyFolders = this.#emptyFolders
     const checkpoint = await this.#checkpoints.claim(key, generation)
     return {
       id,
@@ -59,11 +65,14 @@ export class Attempts {
       folder,
       checkpoint,
       log: join(folder, 'log'),
+      get outputFolders() {
+        return [...parents.values()]
+      },
       outputPath(port) {
         let parent = parents.get(port)
         if (parent === undefined) {
           parent = join(folder, `output-${encodeURIComponent(port)}`)
-          mkdirSync(parent)
+          emptyFolders.make(parent)
           parents.set(port, parent)
         }
         return join(parent, 'value')
@@ -92,11 +101,24 @@ export class Attempts {
 
   /** After a commit: the checkpoint has served. */
   async finish(attempt: Attempt): Promise<void> {
-    // Its outputs are gone from it: little is left to remove.
-    rmSync(attempt.folder, { recursive: true, force: true })
+    await this.#removeEmptied(attempt)
     if (this.#leases.isHeld(attempt.key)) await this.#checkpoints.dropAll(attempt.key)
     else await this.#checkpoints.drop(attempt.checkpoint)
     this.#leases.release(attempt.key)
+  }
+
+  /** Removes what is kept for attempts to come. */
+  clear(): void {
+    this.#emptyFolders.clear()
+  }
+
+  /** Its outputs are gone from it: most often only folders are left. */
+  async #removeEmptied({ folder, outputFolders }: Attempt): Promise<void> {
+    try {
+      for (const empty of [...outputFolders, folder]) await this.#emptyFolders.remove(empty)
+    } catch {
+      await rm(folder, { recursive: true, force: true })
+    }
   }
 
   async #end({ key, generation, checkpoint }: Attempt): Promise<void> {

@@ -2,40 +2,47 @@
  * @file Bytes by their sha256, read-only. A blob is in place whole or not at all: it is hashed and synced where only
  * its writer sees it, then renamed in.
  */
-import {
-  type BigIntStats,
-  chmodSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { type BigIntStats, chmodSync, constants, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { hashFile, sha256 } from '../fingerprint/hash.ts'
+import { type FileIdentity, hashFile, sha256 } from '../fingerprint/hash.ts'
 import type { FileHash, StatCache } from '../fingerprint/stat-cache.ts'
 import type { ContentHash } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
-import { syncFile, syncFolder } from './atomic-write.ts'
+import { placeFile } from './atomic-write.ts'
 import type { Layout } from './layout.ts'
 import type { Owner } from './owner.ts'
 import type { Quarantine } from './quarantine.ts'
+import { type SizedFile, syncFiles, syncFolders } from './sync.ts'
 
 const READ_ONLY = 0o444
 
 /** `missing`: it is not there. `damaged`: other bytes are, and have just been quarantined. */
 export type BlobState = 'whole' | 'missing' | 'damaged'
 
-/** Folders whose names must be synced before a record may point at the blobs put in. */
-export type UnsyncedFolders = Set<string>
+/** A file that is to become a blob. */
+interface Incoming {
+  readonly file: string
+  readonly sizeBytes: number
+  /** Where the file was found, and what it was when it was hashed. */
+  readonly found?: { readonly source: string; readonly identity: FileIdentity }
+}
+
+/** Bytes on their way into the store: hashed, in private, not yet under their names. */
+export class Intake {
+  /** By the path that they will have. */
+  readonly files = new Map<string, Incoming>()
+  /** Whose names must be synced before a record may point at the blobs in them. */
+  readonly folders = new Set<string>()
+}
 
 export class Blobs {
   readonly #layout: Layout
   readonly #statCache: StatCache
   readonly #owner: Owner
   readonly #quarantine: Quarantine
+  /** Folders of blobs whose own names outlive a power cut. */
+  readonly #lastingFolders = new Set<string>()
 
   constructor(layout: Layout, statCache: StatCache, owner: Owner, quarantine: Quarantine) {
     this.#layout = layout
@@ -79,7 +86,7 @@ export class Blobs {
 
   async #hashIfThere(path: string): Promise<ContentHash | undefined> {
     try {
-      return (await this.#statCache.hashFile(path)).hash
+      return (await this.#statCache.readFile(path)).hash
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
@@ -87,10 +94,10 @@ export class Blobs {
   }
 
   /**
-   * Takes the file at `source`, which must be on the store's file system. One that is `shared` (linked from
-   * elsewhere) is copied first: a blob must not change when a user's file does.
+   * Hashes the file at `source`, which must be on the store's file system, and is left alone from here on. One that is
+   * `shared` (linked from elsewhere) is copied: a blob must not change when a user's file does.
    */
-  async takeFile(source: string, shared: boolean, unsynced: UnsyncedFolders): Promise<FileHash> {
+  async takeFile(source: string, shared: boolean, intake: Intake): Promise<FileHash> {
     let file = source
     if (shared) {
       file = await this.#owner.temporary()
@@ -98,53 +105,67 @@ export class Blobs {
     }
     // Not through the stat cache: this hash becomes a name, and costs little beside the stage that made the bytes.
     const { hash, sizeBytes, identity } = await hashFile(file)
-    const path = this.path(hash)
-    this.#noteFolder(path, unsynced)
-    if ((await this.check(hash, sizeBytes)) === 'whole') {
-      rmSync(file, { force: true })
-      return { hash, sizeBytes }
-    }
-    await syncFile(file, sizeBytes)
-    chmodSync(file, READ_ONLY)
-    mkdirSync(dirname(path), { recursive: true })
-    renameSync(file, path)
-    const placed = statBlob(path)
-    // Another inode is an equal blob that someone else put in at the same moment.
-    const ours = placed !== undefined && placed.ino === identity.ino
-    if (ours && (placed.size !== identity.size || placed.mtimeNs !== identity.mtimeNs)) {
-      await this.#quarantine.take(path)
-      throw new StageFailure({
-        code: 'output-changing',
-        message: `${source} was still being written after its stage had returned`,
-        hint: 'a stage must await all its writes',
-        file: source,
-      })
-    }
+    if (await this.#isThere(hash, sizeBytes, intake)) rmSync(file, { force: true })
+    else intake.files.set(this.path(hash), { file, sizeBytes, found: { source, identity } })
     return { hash, sizeBytes }
   }
 
-  async putText(text: string, unsynced: UnsyncedFolders): Promise<ContentHash> {
+  async takeText(text: string, intake: Intake): Promise<ContentHash> {
     const hash = sha256(text) as ContentHash
-    const path = this.path(hash)
-    this.#noteFolder(path, unsynced)
-    if ((await this.check(hash, Buffer.byteLength(text))) === 'whole') return hash
-    const temporary = await this.#owner.temporary()
-    writeFileSync(temporary, text, { flag: 'wx' })
-    await syncFile(temporary, text.length)
-    chmodSync(temporary, READ_ONLY)
-    mkdirSync(dirname(path), { recursive: true })
-    renameSync(temporary, path)
+    const sizeBytes = Buffer.byteLength(text)
+    if (await this.#isThere(hash, sizeBytes, intake)) return hash
+    const file = await this.#owner.temporary()
+    writeFileSync(file, text, { flag: 'wx' })
+    intake.files.set(this.path(hash), { file, sizeBytes })
     return hash
   }
 
-  /** Also for a blob that is there already: whoever put it in may not have got round to syncing its name. */
-  #noteFolder(path: string, unsynced: UnsyncedFolders): void {
-    unsynced.add(dirname(path)).add(this.#layout.blobs)
+  async #isThere(hash: ContentHash, sizeBytes: number, { files, folders }: Intake): Promise<boolean> {
+    const path = this.path(hash)
+    const folder = dirname(path)
+    // Also of a blob that is there already: whoever put it in may not have got round to syncing its name.
+    folders.add(folder)
+    if (!this.#lastingFolders.has(folder)) folders.add(this.#layout.blobs)
+    return files.has(path) || (await this.check(hash, sizeBytes)) === 'whole'
   }
-}
 
-export function syncFolders(unsynced: UnsyncedFolders): void {
-  for (const folder of unsynced) syncFolder(folder)
+  /**
+   * Puts in what was taken; a record may name it afterwards. What is to be synced as well goes `alongside`, in the
+   * same wait for the disk.
+   */
+  async place({ files, folders }: Intake, alongside: readonly SizedFile[] = []): Promise<void> {
+    const unsynced = [...files.values()].map(({ file, sizeBytes }) => ({ path: file, sizeBytes }))
+    await syncFiles([...unsynced, ...alongside])
+    for (const [path, incoming] of files) {
+      await this.#moveIn(incoming, path)
+      files.delete(path)
+    }
+    await syncFolders(folders)
+    for (const folder of folders) this.#lastingFolders.add(folder)
+  }
+
+  /** Removes what was taken into files of the store's own and not placed. */
+  discard({ files }: Intake): void {
+    for (const { file, found } of files.values()) if (file !== found?.source) rmSync(file, { force: true })
+  }
+
+  async #moveIn({ file, found }: Incoming, path: string): Promise<void> {
+    chmodSync(file, READ_ONLY)
+    placeFile(file, path, { durable: false })
+    if (found === undefined) return
+    const { source, identity } = found
+    const placed = statBlob(path)
+    // Another inode is an equal blob that someone else put in at the same moment.
+    if (placed === undefined || placed.ino !== identity.ino) return
+    if (placed.size === identity.size && placed.mtimeNs === identity.mtimeNs) return
+    await this.#quarantine.take(path)
+    throw new StageFailure({
+      code: 'output-changing',
+      message: `${source} was still being written after its stage had returned`,
+      hint: 'a stage must await all its writes',
+      file: source,
+    })
+  }
 }
 
 function hasSize(stats: BigIntStats, sizeBytes: number | undefined): boolean {

@@ -6,7 +6,6 @@
 import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { CacheKey, ContentHash } from '../identity.ts'
-import { syncFolder } from './atomic-write.ts'
 import type { Collectable, Garbage } from './garbage.ts'
 import { blobsOfRecord, fannedFiles, namesIn, storedRecords } from './inventory.ts'
 import type { Layout } from './layout.ts'
@@ -14,6 +13,7 @@ import { tryLock, unlock } from './lock.ts'
 import type { Owner } from './owner.ts'
 import { COLLECT_LOCK, otherReaders, type Reader } from './readers.ts'
 import type { StoreParts } from './store.ts'
+import { syncFolder } from './sync.ts'
 
 export interface Collected {
   /** Processes because of which blobs and views stay until the next collection; empty where they are gone. */

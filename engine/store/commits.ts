@@ -13,12 +13,13 @@ import { forgiveSystemError } from '../stage/machine-failure.ts'
 import type { ResourceUse } from '../stage/resource-use.ts'
 import type { Actions } from './actions.ts'
 import type { Attempt, Attempts } from './attempts.ts'
-import { type Blobs, syncFolders, type UnsyncedFolders } from './blobs.ts'
+import { type Blobs, Intake } from './blobs.ts'
 import type { Layout } from './layout.ts'
 import { isHeld, withLock } from './lock.ts'
 import type { Lookups } from './lookups.ts'
 import type { Owner } from './owner.ts'
 import { type ActionRecord, RECORD_SCHEMA, type RecordedOutput } from './record.ts'
+import { syncFile } from './sync.ts'
 import type { Trees } from './trees.ts'
 
 export interface CommitDetails {
@@ -77,30 +78,55 @@ export class Commits {
   async commit(attempt: Attempt, details: CommitDetails): Promise<CommittedRecord> {
     if (cacheKey(details.preimage) !== attempt.key)
       throw new Error(`attempt ${attempt.id} was begun for another key`)
-    const outputs: Record<string, RecordedOutput> = {}
-    const unsynced: UnsyncedFolders = new Set()
-    for (const [port, { type, kind }] of Object.entries(details.outputs)) {
-      outputs[port] = { type, kind, ...(await this.#takeOutput(attempt, port, kind, unsynced)) }
-    }
-    syncFolders(unsynced)
-    // Two processes may finish the same key at once: the first one's result is the key's result.
-    const lock = this.#layout.lock(`record-${attempt.key}`)
+    const intake = new Intake()
     let committed: CommittedRecord | undefined
-    while (committed === undefined)
-      committed = await withLock(this.#owner, lock, () => this.#record(attempt, details, outputs, lock))
+    try {
+      const outputs: Record<string, RecordedOutput> = {}
+      for (const [port, { type, kind }] of Object.entries(details.outputs)) {
+        outputs[port] = { type, kind, ...(await this.#takeOutput(attempt, port, kind, intake)) }
+      }
+      const record = newRecord(attempt, details, outputs)
+      if (attempt.generation === 1) committed = await this.#recordFirst(attempt, record, intake)
+      else await this.#blobs.place(intake)
+      // Two processes may finish the same key at once: the first one's result is the key's result.
+      const lock = this.#layout.lock(`record-${attempt.key}`)
+      while (committed === undefined)
+        committed = await withLock(this.#owner, lock, () =>
+          this.#recordNext(attempt, record, details.refresh === true, lock),
+        )
+    } finally {
+      this.#blobs.discard(intake)
+    }
     // The result is there: what cannot be cleared away now is left to the next sweep.
     await this.#attempts.finish(attempt).catch(forgiveSystemError)
     return committed
   }
 
-  async #takeOutput(
+  /**
+   * The usual case, in which the key had no record when the attempt began: the record waits for the disk together with
+   * what it names. `undefined` where there is one now.
+   */
+  async #recordFirst(
     attempt: Attempt,
-    port: string,
-    kind: ValueKind,
-    unsynced: UnsyncedFolders,
-  ): Promise<FileHash> {
+    record: ActionRecord,
+    intake: Intake,
+  ): Promise<CommittedRecord | undefined> {
+    const draft = await this.#actions.draft(record)
+    try {
+      await this.#blobs.place(intake, [draft])
+      this.#keepLog(attempt)
+    } catch (error) {
+      rmSync(draft.path, { force: true })
+      throw error
+    }
+    return this.#actions.create(record.key, draft) ? { ...record, differs: [] } : undefined
+  }
+
+  async #takeOutput(attempt: Attempt, port: string, kind: ValueKind, intake: Intake): Promise<FileHash> {
     const path = attempt.outputPath(port)
-    const stats = statSync(path, { throwIfNoEntry: false })
+    const own = lstatSync(path, { throwIfNoEntry: false })
+    const isLink = own?.isSymbolicLink() === true
+    const stats = isLink ? statSync(path, { throwIfNoEntry: false }) : own
     if (stats === undefined) {
       throw new StageFailure({
         code: 'output-missing',
@@ -119,44 +145,34 @@ export class Commits {
         message: `the stage wrote ${found} as its output ${port}, which is a ${kind}`,
       })
     }
-    if (kind === 'folder') return this.#trees.takeFolder(path, unsynced)
-    return this.#blobs.takeFile(path, stats.nlink > 1 || lstatSync(path).isSymbolicLink(), unsynced)
+    if (kind === 'folder') return this.#trees.takeFolder(path, intake)
+    return this.#blobs.takeFile(path, isLink || stats.nlink > 1, intake)
   }
 
   /** `undefined` where another process came between, since this one was suspended: then look anew. */
-  async #record(
+  async #recordNext(
     attempt: Attempt,
-    details: CommitDetails,
-    outputs: Readonly<Record<string, RecordedOutput>>,
+    record: ActionRecord,
+    refresh: boolean,
     lock: string,
   ): Promise<CommittedRecord | undefined> {
-    const { preimage, startedAt, durationMs, resourceUse, device, refresh = false } = details
     const read = await this.#actions.read(attempt.key)
-    const earlier = read.state === 'found' ? read.record : undefined
-    const differs = earlier === undefined ? [] : differingPorts(earlier, outputs)
+    if (read.state !== 'found') {
+      const draft = await this.#actions.draft(record)
+      await syncFile(draft)
+      this.#keepLog(attempt)
+      return this.#actions.create(attempt.key, draft) ? { ...record, differs: [] } : undefined
+    }
+    const earlier = read.record
+    const differs = differingPorts(earlier, record.outputs)
     // A refresh replaces what was there when it began, not what another attempt has made since then.
-    const refreshes = refresh && earlier !== undefined && earlier.generation < attempt.generation
-    if (earlier !== undefined && !refreshes && (await this.#lookups.damages(earlier)).length === 0) {
-      return { ...earlier, differs }
-    }
+    const refreshes = refresh && earlier.generation < attempt.generation
+    if (!refreshes && (await this.#lookups.damages(earlier)).length === 0) return { ...earlier, differs }
     this.#keepLog(attempt)
-    const record: ActionRecord = {
-      schema: RECORD_SCHEMA,
-      key: attempt.key,
-      preimage,
-      outputs,
-      generation: earlier === undefined ? 1 : earlier.generation + 1,
-      startedAt,
-      createdAt: new Date().toISOString(),
-      durationMs,
-      ...(resourceUse === undefined ? {} : { resourceUse }),
-      ...(device === undefined ? {} : { device }),
-    }
-    if (earlier === undefined)
-      return (await this.#actions.create(record)) ? { ...record, differs } : undefined
     if (!isHeld(this.#owner, lock)) return undefined
-    await this.#actions.replace(record)
-    return { ...record, differs }
+    const next = { ...record, generation: earlier.generation + 1 }
+    await this.#actions.replace(next)
+    return { ...next, differs }
   }
 
   /** In place of that of the result before; a stage that said nothing has none. */
@@ -165,9 +181,28 @@ export class Commits {
     if (existsSync(attempt.log)) {
       mkdirSync(dirname(log), { recursive: true })
       renameSync(attempt.log, log)
-    } else {
+    } else if (existsSync(log)) {
       rmSync(log, { force: true })
     }
+  }
+}
+
+function newRecord(
+  { key }: Attempt,
+  { preimage, startedAt, durationMs, resourceUse, device }: CommitDetails,
+  outputs: Readonly<Record<string, RecordedOutput>>,
+): ActionRecord {
+  return {
+    schema: RECORD_SCHEMA,
+    key,
+    preimage,
+    outputs,
+    generation: 1,
+    startedAt,
+    createdAt: new Date().toISOString(),
+    durationMs,
+    ...(resourceUse === undefined ? {} : { resourceUse }),
+    ...(device === undefined ? {} : { device }),
   }
 }
 

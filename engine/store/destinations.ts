@@ -12,11 +12,11 @@ import { hashValue, type ValueKind } from '../fingerprint/value.ts'
 import type { ContentHash } from '../identity.ts'
 import { isStageFailure } from '../stage/failure.ts'
 import { isSystemError, machineFailure } from '../stage/machine-failure.ts'
-import { syncFile, syncFolder } from './atomic-write.ts'
 import type { Blobs } from './blobs.ts'
 import type { Ledger, LedgerEntry, WrittenValue } from './ledger.ts'
 import { isHeld, withLock } from './lock.ts'
 import type { Owner } from './owner.ts'
+import { syncFile, syncFolder } from './sync.ts'
 import type { Trees } from './trees.ts'
 
 const FILE_MODE = 0o644
@@ -152,7 +152,7 @@ export class Destinations {
     else await copyFile(blob, path, constants.COPYFILE_FICLONE)
     chmodSync(path, mode)
     // Before the rename: a power cut must not leave half a file that then looks like the user's.
-    await syncFile(path, size)
+    await syncFile({ path, sizeBytes: size })
   }
 
   async #removeTemporaries(destination: string, entry: LedgerEntry | undefined): Promise<void> {

@@ -7,10 +7,10 @@ import { pipeline } from 'node:stream/promises'
 import type { CacheKey } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { type ArchiveManifest, MANIFEST } from './archive.ts'
-import { syncFile } from './atomic-write.ts'
 import { MAX_TEXT_BYTES } from './incoming.ts'
 import { blobsOfRecord } from './inventory.ts'
 import type { StoreParts } from './store.ts'
+import { syncFile } from './sync.ts'
 
 export interface Exported {
   readonly results: number
@@ -75,7 +75,7 @@ async function writeNew(path: string, content: NodeJS.ReadableStream): Promise<v
   const partial = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}`)
   try {
     await pipeline(content, createWriteStream(partial, { flags: 'wx' }))
-    await syncFile(partial, lstatSync(partial).size)
+    await syncFile({ path: partial, sizeBytes: lstatSync(partial).size })
     await link(partial, path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

@@ -11,11 +11,12 @@ import { parseTree } from '../fingerprint/tree.ts'
 import type { CacheKey, ContentHash } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
 import { writeAtomically } from './atomic-write.ts'
-import { syncFolders, type UnsyncedFolders } from './blobs.ts'
+import { Intake } from './blobs.ts'
 import { withLock } from './lock.ts'
 import { type ActionRecord, parseRecord } from './record.ts'
 import { parseSealed } from './sealed-json.ts'
 import type { StoreParts } from './store.ts'
+import { syncFile } from './sync.ts'
 
 /** Of a record, a listing or a log: far more than any that Flow writes. */
 export const MAX_TEXT_BYTES = 64 << 20
@@ -113,14 +114,14 @@ export async function placeResult(
   record: ActionRecord,
   { needed, received, log }: { needed: readonly NeededBlob[]; received: Received; log?: string | undefined },
 ): Promise<Placed> {
-  const unsynced: UnsyncedFolders = new Set()
-  for (const { hash } of needed) {
+  const intake = new Intake()
+  const hashes = new Set(needed.map(({ hash }) => hash))
+  for (const hash of hashes) {
     const path = received.get(hash)
-    if (path === undefined) continue
-    await blobs.takeFile(path, false, unsynced)
-    received.delete(hash)
+    if (path !== undefined) await blobs.takeFile(path, false, intake)
   }
-  syncFolders(unsynced)
+  await blobs.place(intake)
+  for (const hash of hashes) received.delete(hash)
   return await withLock(owner, layout.lock(`record-${record.key}`), async () => {
     const own = await actions.read(record.key)
     if (own.state === 'found' && (await lookups.damages(own.record)).length === 0) {
@@ -129,7 +130,11 @@ export async function placeResult(
       return same ? 'present' : 'differs'
     }
     if (log !== undefined) writeAtomically(layout.log(record.key), log, await owner.temporary())
-    if (own.state !== 'found') return (await actions.create(record)) ? 'placed' : 'present'
+    if (own.state !== 'found') {
+      const draft = await actions.draft(record)
+      await syncFile(draft)
+      return actions.create(record.key, draft) ? 'placed' : 'present'
+    }
     // The blobs that the record lost may be others than these: it is replaced by what is whole.
     await actions.replace(record)
     return 'placed'

@@ -117,6 +117,11 @@ export class Layout {
     return join(this.owners, `${id}.beat`)
   }
 
+  /** What its locks are further names of. */
+  ownerLock(id: string): string {
+    return join(this.owners, `${id}.lock`)
+  }
+
   /** What an observer saw of the owner's heartbeat. */
   ownerNote(id: string, observer: string): string {
     return join(this.owners, `${id}.seen-${sha256(observer).slice(0, 8)}`)

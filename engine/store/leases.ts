@@ -18,7 +18,7 @@ const POLL_MS = 100
 export interface LeaseHolder {
   readonly host: string
   readonly pid: number
-  /** ISO 8601, by the clock of the file system. */
+  /** ISO 8601, by the clock of the file system: when it began to work on the store. */
   readonly since: string
   /** What it last said of its progress. */
   readonly progress?: Progress

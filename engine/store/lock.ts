@@ -1,11 +1,11 @@
 /**
- * @file Locks between processes: a symbolic link whose target is the holder's id. Making one is atomic together with
- * its content, so no reader ever meets a lock without a holder.
+ * @file Locks between processes: a symbolic link whose target is the holder's id. It is there together with its target,
+ * or not at all, so no reader ever meets a lock without a holder.
  *
  * A holder that was suspended may find, on waking, that its lock was taken over. Whoever writes under a lock what
  * must not be written twice therefore asks `isHeld` before it does.
  */
-import { lstatSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { linkSync, lstatSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Owner } from './owner.ts'
 
@@ -16,7 +16,7 @@ export async function tryLock(owner: Owner, path: string): Promise<boolean> {
   await owner.register()
   for (;;) {
     try {
-      symlinkSync(owner.id, path)
+      make(owner, path)
       return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -32,13 +32,29 @@ export async function tryLock(owner: Owner, path: string): Promise<boolean> {
   }
 }
 
+/** One more name for a link that is there already: making and removing a file a lock is what takes a file system long. */
+function make({ id, lockFile }: Owner, path: string): void {
+  try {
+    linkSync(lockFile, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error
+    // The file system knows no further names, or none of a link; or this owner was taken for dead meanwhile.
+    symlinkSync(id, path)
+  }
+}
+
 export function isHeld(owner: Owner, path: string): boolean {
   return holderOf(path) === owner.id
 }
 
 /** A lock that was lost meanwhile stays whose it is. */
 export function unlock(owner: Owner, path: string): void {
-  if (isHeld(owner, path)) rmSync(path, { force: true })
+  if (!isHeld(owner, path)) return
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
 }
 
 /** Waits for the lock, holds it during `work`. */

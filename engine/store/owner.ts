@@ -6,7 +6,7 @@
  * crash.
  */
 import { randomBytes } from 'node:crypto'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beatEveryMs, Heartbeat } from './heartbeat.ts'
 import type { Layout } from './layout.ts'
@@ -25,12 +25,15 @@ export class Owner {
   /** Which of the other owners live, as far as has been seen from here. */
   readonly others: Liveness
   readonly heartbeat: Heartbeat
+  /** A link to its id, of which each lock that it takes is a further name. */
+  readonly lockFile: string
   readonly #layout: Layout
   #registered: Promise<void> | undefined
   #made = 0
 
   constructor(layout: Layout) {
     this.#layout = layout
+    this.lockFile = layout.ownerLock(this.id)
     this.others = new Liveness(layout)
     this.heartbeat = new Heartbeat({ beat: layout.ownerBeat(this.id), owner: layout.owner(this.id) })
   }
@@ -47,6 +50,7 @@ export class Owner {
     const text = JSON.stringify(identity)
     try {
       writeFileSync(this.#layout.owner(this.id), text)
+      symlinkSync(this.id, this.lockFile)
       await this.heartbeat.start(text, everyMs)
     } catch (error) {
       // Half a file does not say whose it is: others would wait for its heartbeat to end.
@@ -57,7 +61,7 @@ export class Owner {
 
   /** A fresh name that the sweep can trace back to this owner. */
   freshName(): string {
-    return `${this.id}-${(this.#made++).toString(36)}-${randomBytes(3).toString('hex')}`
+    return `${this.id}-${(this.#made++).toString(36)}`
   }
 
   async temporary(): Promise<string> {

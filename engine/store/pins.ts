@@ -3,11 +3,12 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CacheKey } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
-import { syncFolder, writeAtomically } from './atomic-write.ts'
+import { writeAtomically } from './atomic-write.ts'
 import { namesIn } from './inventory.ts'
 import type { Layout } from './layout.ts'
 import type { Owner } from './owner.ts'
 import { readSealed, seal } from './sealed-json.ts'
+import { syncFolder } from './sync.ts'
 
 export interface Pin {
   readonly name: string

@@ -2,7 +2,7 @@
  * @file JSON that carries the digest of its own text, so that a damaged file is told from a whole one even where it
  * still parses.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { sha256 } from '../fingerprint/hash.ts'
 
 const [BEGIN, MIDDLE, END] = ['{"sha256":"', '","value":', '}\n']
@@ -21,6 +21,8 @@ export type Sealed =
 
 /** Synchronous: these files are small and many, and a promise each costs more than the read. */
 export function readSealed(path: string): Sealed {
+  // To ask costs nothing beside the error that is spared.
+  if (!existsSync(path)) return { state: 'absent' }
   let text: string
   try {
     text = readFileSync(path, 'utf8')

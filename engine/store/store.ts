@@ -217,8 +217,21 @@ export class Store {
    * the key stays unless `refresh` is set; either way `differs` names the ports whose bytes differ from it.
    * Throws a `StageFailure` where an output is missing, of the wrong kind or not hashable; then `abandon` the attempt.
    */
-  commit(attempt: Attempt, details: CommitDetails): Promise<CommittedRecord> {
-    return this.#commits.commit(attempt, details)
+  async commit(attempt: Attempt, details: CommitDetails): Promise<CommittedRecord> {
+    const record = await this.#commits.commit(attempt, details)
+    for (const { kind, hash } of Object.values(record.outputs)) {
+      if (kind === 'folder') await this.#views.removeAltered(hash)
+    }
+    return record
+  }
+
+  /**
+   * Resolves once all that was committed outlives a power cut (a commit itself waits for its bytes, not for the name of
+   * its record), and nothing is left of its attempts. Throws what the system says where that cannot be had.
+   */
+  async settled(): Promise<void> {
+    this.#attempts.clear()
+    await this.#actions.synced()
   }
 
   /** Keeps log and partial outputs of a failed attempt aside (a bounded number), never reusable. */
@@ -307,6 +320,7 @@ export class Store {
 
   /** Writes the stat cache. Attempts that have not ended are left to the next sweep. */
   async close(): Promise<void> {
+    await this.settled().catch(() => undefined)
     // A full disk costs the next run some hashing; it must not fail this one.
     await this.statCache.flush().catch(() => undefined)
     await this.#latest.flush().catch(() => undefined)

@@ -4,7 +4,7 @@ import type { FileHash } from '../fingerprint/stat-cache.ts'
 import { listTree, parseTree, type TreeEntry, walkTree } from '../fingerprint/tree.ts'
 import type { ValueKind } from '../fingerprint/value.ts'
 import type { ContentHash } from '../identity.ts'
-import type { Blobs, UnsyncedFolders } from './blobs.ts'
+import type { Blobs, Intake } from './blobs.ts'
 
 /** What is wrong with a value, in a few words: "model.safetensors is missing". */
 export type Damage = string
@@ -16,8 +16,8 @@ export class Trees {
     this.#blobs = blobs
   }
 
-  /** Takes the files below `root`, which is then a shell to be deleted. */
-  async takeFolder(root: string, unsynced: UnsyncedFolders): Promise<FileHash> {
+  /** Takes the files below `root`, which is left alone from here on. */
+  async takeFolder(root: string, intake: Intake): Promise<FileHash> {
     const entries: TreeEntry[] = []
     // Links must be read before the files that they lead to are moved away.
     const walked = walkTree(root).sort((a, b) => rank(a) - rank(b))
@@ -26,11 +26,11 @@ export class Trees {
         entries.push(entry)
         continue
       }
-      const taken = await this.#blobs.takeFile(entry.location, entry.shared, unsynced)
+      const taken = await this.#blobs.takeFile(entry.location, entry.shared, intake)
       entries.push({ kind: 'file', path: entry.path, executable: entry.executable, ...taken })
     }
     const listing = listTree(entries)
-    await this.#blobs.putText(listing.text, unsynced)
+    await this.#blobs.takeText(listing.text, intake)
     return { hash: listing.hash, sizeBytes: listing.sizeBytes }
   }
 

@@ -3,7 +3,7 @@
  * lies on the disk once; mode 0444 does not stop root from writing through a link, so views are looked over
  * after use.
  */
-import { lstatSync, readdirSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { chmod, constants, copyFile, link, mkdir, rename, rm } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import type { StatCache } from '../fingerprint/stat-cache.ts'
@@ -63,6 +63,12 @@ export class Views {
     }
     const [extra] = found
     return extra === undefined ? undefined : `${extra} was added`
+  }
+
+  /** Of a value that has been made anew: what altered its blobs altered the view with them. */
+  async removeAltered(tree: ContentHash): Promise<void> {
+    const view = this.#layout.view(tree)
+    if (existsSync(view) && (await this.difference(tree)) !== undefined) await this.#removeAside(view)
   }
 
   async #isAsListed(view: string, entry: TreeEntry): Promise<boolean> {

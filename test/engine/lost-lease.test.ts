@@ -69,7 +69,8 @@ describe('rule 16: an attempt that lost its lease while it was suspended', () =>
     const record = await commit(store, 1)
     const { layout, owner, quarantine } = store.parts
     const actions = new Actions(layout, owner, quarantine)
-    expect(await actions.create({ ...record, durationMs: 6 })).toBe(false)
+    const draft = await actions.draft({ ...record, durationMs: 6 })
+    expect(actions.create(record.key, draft)).toBe(false)
     expect((await store.lookup(keyOf(1))).record?.durationMs).toBe(5)
   })
 })

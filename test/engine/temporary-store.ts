@@ -59,7 +59,7 @@ export async function commit(
   const attempt = await store.begin(cacheKey(preimage))
   await writeFile(attempt.outputPath('log'), log)
   await writeTree(attempt.outputPath('adapter'), adapter)
-  return store.commit(attempt, {
+  const record = await store.commit(attempt, {
     preimage,
     outputs: { log: { type: 'training-log', kind: 'file' }, adapter: { type: 'adapter', kind: 'folder' } },
     startedAt: new Date(0).toISOString(),
@@ -67,6 +67,8 @@ export async function commit(
     device: 'cpu',
     refresh,
   })
+  await store.settled()
+  return record
 }
 
 export async function writeTree(root: string, files: Readonly<Record<string, string>>): Promise<void> {

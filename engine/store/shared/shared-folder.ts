@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
 import { constants, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { syncFile, syncFolder } from '../atomic-write.ts'
+import { syncFile, syncFolder } from '../sync.ts'
 import type { SharedCache, SharedContent } from './shared-cache.ts'
 
 export class SharedFolder implements SharedCache {
@@ -38,7 +38,7 @@ export class SharedFolder implements SharedCache {
     await mkdir(dirname(path), { recursive: true })
     try {
       await copyFile(file, temporary, constants.COPYFILE_FICLONE)
-      await syncFile(temporary, statSync(temporary).size)
+      await syncFile({ path: temporary, sizeBytes: statSync(temporary).size })
       await rename(temporary, path)
     } catch (error) {
       await rm(temporary, { force: true })
