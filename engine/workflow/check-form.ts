@@ -7,6 +7,8 @@ import { validateValue } from './validate-value.ts'
 import { mapAt, type Spot, toJson, type YamlMap, type YamlValue } from './yaml-value.ts'
 
 const SECTIONS: ReadonlySet<string> = new Set(['in', 'with', 'out', ...policyFields])
+/** Nodes that are checked together. */
+const PORTION = 200
 
 /** A section whose entries are all commented out is as good as none. */
 export function withoutEmptySections(root: YamlMap): YamlMap {
@@ -64,6 +66,31 @@ export function checkForm(root: YamlMap, faults: Faults, spot: Spot): ReadonlySe
   }
   refuse(root.entries.get('include')?.value, '`include`')
   for (const input of mapAt(root, 'inputs')?.entries.values() ?? []) refuse(input.value, '`inputs`')
-  const data = toJson(root) as JsonObject
-  return validateValue({ written: root, data, schema: WorkflowFile, spot, owner: 'the workflow' }, faults)
+  const faulty = new Set<string>()
+  for (const data of portions(root)) {
+    const value = { written: root, data, schema: WorkflowFile, spot, owner: 'the workflow' }
+    for (const pointer of validateValue(value, faults)) faulty.add(pointer)
+  }
+  return faulty
+}
+
+/**
+ * The file a few nodes at a time, and what else it says with the first of them. No node's form depends on another one's, and
+ * a copy of thousands of nodes would outlive several collections of garbage.
+ */
+function* portions(root: YamlMap): Generator<JsonObject> {
+  const nodes = mapAt(root, 'nodes')
+  if (nodes === undefined || nodes.entries.size <= PORTION) {
+    yield toJson(root) as JsonObject
+    return
+  }
+  const entries = [...nodes.entries]
+  for (let from = 0; from < entries.length; from += PORTION) {
+    const some = toJson({ ...nodes, entries: new Map(entries.slice(from, from + PORTION)) })
+    const others = new Map(root.entries)
+    others.delete('nodes')
+    yield from === 0
+      ? { ...(toJson({ ...root, entries: others }) as JsonObject), nodes: some }
+      : { nodes: some }
+  }
 }
