@@ -10,7 +10,7 @@ import { cacheFolder, replaceFile } from '../stage/cache-folder.ts'
 import type { Catalog } from '../stage/catalog.ts'
 import { isPath } from '../workflow/remote-name.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
-import { inputSources } from './inputs.ts'
+import { inputSources, takesOwnValues } from './inputs.ts'
 
 /** All that a valid workflow depends on, but for its input files being there. */
 export interface WorkflowOrigin {
@@ -44,13 +44,14 @@ export function recallWorkflow(
   if (entry?.key !== keyOf(origin)) return undefined
   if (!entry.files.every(([path, digest]) => digestOf(readFile(path)) === digest)) return undefined
   const nodes = new Map<NodeId, WorkflowNode>()
-  for (const { stage: name, ...node } of entry.workflow.nodes) {
-    const stage = origin.catalog.stages.get(name)
+  for (const node of entry.workflow.nodes) {
+    const stage = origin.catalog.stages.get(node.stage)
     if (stage === undefined) return undefined
-    nodes.set(node.id, { ...node, stage })
+    // In place: there may be thousands.
+    nodes.set(node.id, Object.assign(node, { stage }))
   }
   const workflow = { ...entry.workflow, source: origin.source, nodes }
-  const files = [...nodes.values()].flatMap(inputSources)
+  const files = [...nodes.values()].filter(takesOwnValues).flatMap(inputSources)
   const allExist = files.every(({ source }) => {
     if (source.kind === 'file') return fileExists(source.path)
     // What has become a path since then is read as one.
@@ -69,7 +70,7 @@ export function rememberWorkflow(
     files: [...others].map(([path, text]) => [path, digestOf(text)]),
     workflow: {
       ...workflow,
-      nodes: [...nodes.values()].map(({ stage, ...node }) => ({ ...node, stage: stage.name })),
+      nodes: [...nodes.values()].map((node) => ({ ...node, stage: node.stage.name })),
     },
   }
   replaceFile(placeOf(origin), JSON.stringify(entry))
