@@ -2,7 +2,6 @@
 import { createReadStream, type Dirent, readFileSync, statSync } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { smallBytes } from '../fingerprint/hash.ts'
 import { type ArtifactDefinition, type ArtifactFault, defineArtifact } from './define.ts'
 
@@ -121,6 +120,7 @@ async function isOtherThanText(file: string): Promise<boolean> {
 
 /** Lines that hold something, with 1-based numbers. A byte order mark is no part of the first. */
 async function* linesOf(file: string): AsyncGenerator<{ content: string; line: number }> {
+  const { createInterface } = await import('node:readline')
   const lines = createInterface({
     input: createReadStream(file, 'utf8'),
     crlfDelay: Number.POSITIVE_INFINITY,

@@ -7,9 +7,10 @@
  * Keys sorted by UTF-16 code unit, no white space, -0 written as 0. Throws a `TypeError` that names the place for
  * whatever JSON cannot hold (NaN, Infinity, undefined, a bigint, a function, a Date): a key made of a silently
  * dropped or altered value would be wrong.
+ * @param place What errors call the value itself.
  */
-export function canonicalJson(value: unknown): string {
-  return write(value, '$')
+export function canonicalJson(value: unknown, place = '$'): string {
+  return write(value, place)
 }
 
 function write(value: unknown, place: string): string {

@@ -1,7 +1,6 @@
 /** @file sha256 of texts and of files, and the identity of a file's bytes at the moment they were read. */
 import { createHash, hash } from 'node:crypto'
 import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { performance } from 'node:perf_hooks'
 import type { ContentHash } from '../identity.ts'
 import { StageFailure } from '../stage/failure.ts'
 

@@ -29,9 +29,19 @@ export interface KeyPreimage {
 }
 
 export function cacheKey(preimage: KeyPreimage): CacheKey {
-  // Field by field: nothing that rides along with the preimage may find its way into the key.
-  const { schema, stage, code, params, inputs, outputs, environment } = preimage
-  return sha256(canonicalJson({ schema, stage, code, params, inputs, outputs, environment })) as CacheKey
+  // Field by field: nothing that rides along with the preimage may find its way into the key. In the order of canonical
+  // JSON, which for an object of all of them would have to find that order for each node anew.
+  const { code, environment, inputs, outputs, params, schema, stage } = preimage
+  const fields = [
+    `"code":${canonicalJson(code, '$.code')}`,
+    `"environment":${canonicalJson(environment, '$.environment')}`,
+    `"inputs":${canonicalJson(inputs, '$.inputs')}`,
+    `"outputs":${canonicalJson(outputs, '$.outputs')}`,
+    `"params":${canonicalJson(params, '$.params')}`,
+    `"schema":${canonicalJson(schema, '$.schema')}`,
+    `"stage":${canonicalJson(stage, '$.stage')}`,
+  ]
+  return sha256(`{${fields.join(',')}}`) as CacheKey
 }
 
 /**

@@ -6,7 +6,6 @@
 import { statSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { relative } from 'node:path'
-import { performance } from 'node:perf_hooks'
 import { checkArtifact, describeArtifact } from '../artifacts/check.ts'
 import { cacheKey, type InputHashes } from '../fingerprint/key.ts'
 import type { ContentHash, NodeId } from '../identity.ts'

@@ -1,5 +1,4 @@
 /** @file The life of one node in a run: its inputs checked, its key computed, reused or executed, materialised. */
-import { performance } from 'node:perf_hooks'
 import type { NodeOutput, SkipCause } from '../events/event.ts'
 import type { NodeId } from '../identity.ts'
 import { type Decision, decide } from '../plan/decide.ts'

@@ -36,7 +36,7 @@ export interface RunState {
 
 /** The same while it changes: a run of many nodes would spend its time on copies of it. */
 export interface GrowingRunState extends Omit<RunState, 'nodes'> {
-  nodes: Map<string, RunNodeState>
+  nodes: Map<string, { -readonly [Field in keyof RunNodeState]: RunNodeState[Field] }>
 }
 
 /** Takes an event in. `time`: ISO 8601. */
@@ -44,7 +44,7 @@ export function applyEvent(state: GrowingRunState, event: FlowEvent, time: strin
   const update = (node: NodeId, change: Partial<RunNodeState>) => {
     const known = state.nodes.get(node)
     if (known === undefined) throw new Error(`event of a node that the run does not have: ${node}`)
-    state.nodes.set(node, { ...known, ...change })
+    Object.assign(known, change)
   }
   switch (event.type) {
     case 'run-started':
@@ -64,10 +64,10 @@ export function applyEvent(state: GrowingRunState, event: FlowEvent, time: strin
       return
     case 'node-finished': {
       const { outcome, key, durationMs, savedMs, outputs, reason, resourceUse } = event
-      const saved = savedMs === undefined ? {} : { savedMs }
-      const used = resourceUse === undefined ? {} : { resourceUse }
-      const said = reason === undefined ? {} : { reason }
-      update(event.node, { state: outcome, key, durationMs, outputs, ...used, ...saved, ...said })
+      update(event.node, { state: outcome, key, durationMs, outputs })
+      if (savedMs !== undefined) update(event.node, { savedMs })
+      if (resourceUse !== undefined) update(event.node, { resourceUse })
+      if (reason !== undefined) update(event.node, { reason })
       return
     }
     case 'node-failed': {

@@ -3,7 +3,6 @@
  * executed. Keys are computed only then, when the inputs exist, so that an upstream node that ran again with the
  * same output stops the rerun there.
  */
-import { performance } from 'node:perf_hooks'
 import type { EventListener, FlowEvent, NodeCounts, SkipCause } from '../events/event.ts'
 import type { CacheKey, NodeId, RunId } from '../identity.ts'
 import type { NodeOutputs } from '../plan/inputs.ts'

@@ -2,7 +2,6 @@
  * @file Signs of life of a running stage: what it says, and what its processes use. A stage that says nothing but
  * computes is silent; one that does neither is stalled. Both are told, neither is ended.
  */
-import { performance } from 'node:perf_hooks'
 import { type GroupUse, groupUse } from '../stage/process-group.ts'
 import type { ResourceUse } from '../stage/resource-use.ts'
 

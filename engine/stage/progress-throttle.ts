@@ -1,5 +1,4 @@
 /** @file Lets progress through at most about ten times a second, and never loses the latest. */
-import { performance } from 'node:perf_hooks'
 import type { Progress } from './define.ts'
 
 const intervalMs = 100
