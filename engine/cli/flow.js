@@ -121,7 +121,9 @@ async function start() {
   try {
     const [command = ''] = process.argv.slice(2)
     const { main } = loadEngine(engine, command)
-    process.exitCode = await main(process.argv.slice(2))
+    const code = await main(process.argv.slice(2))
+    // All is written by now. V8 would go on with what it has begun for a command that took longer.
+    process.exit(code)
   } catch (error) {
     refuseMissingDependency(error)
   }

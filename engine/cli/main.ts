@@ -27,7 +27,8 @@ const commands: Readonly<Record<string, () => Promise<CliCommand | CommandGroup>
 export async function main(argv: readonly string[]): Promise<number> {
   const output = watchOutput()
   const code = await dispatch(argv)
-  return code === exitCode.done && (await output.isLost()) ? exitCode.failed : code
+  const isLost = await output.isLost()
+  return code === exitCode.done && isLost ? exitCode.failed : code
 }
 
 async function dispatch(argv: readonly string[]): Promise<number> {

@@ -38,31 +38,38 @@ export function isRefreshed(refresh: Refresh, node: WorkflowNode): boolean {
 
 const upToDate = 'up to date'
 
-export async function decide(question: {
+export interface Question {
   readonly workflow: Workflow
   readonly node: WorkflowNode
   readonly inputs: InputHashes
   readonly store: Store
-  readonly remotes: RemoteValues
   readonly refresh: Refresh
-}): Promise<Decision> {
+}
+
+/** Where that needs no look at anything that has changed since the node's latest run. */
+export function decideAtOnce(question: Question): Decision | undefined {
   const { workflow, node, store } = question
   const preimage = keyPreimage(node, question.inputs, process.env)
   const key = cacheKey(preimage)
   if (isRefreshed(question.refresh, node)) {
     return { decision: 'run', key, preimage, reason: 'asked for by --refresh', refresh: true }
   }
-  const place = { file: workflow.file, node: node.id }
-  const known = store.peek(place, key)
-  if (known !== undefined) {
-    return { decision: 'reuse', key, preimage, record: known, reason: upToDate, refresh: false }
-  }
+  const record = store.peek({ file: workflow.file, node: node.id }, key)
+  return record && { decision: 'reuse', key, preimage, record, reason: upToDate, refresh: false }
+}
+
+export async function decide(question: Question & { readonly remotes: RemoteValues }): Promise<Decision> {
+  const decided = decideAtOnce(question)
+  if (decided !== undefined) return decided
+  const { workflow, node, store } = question
+  const preimage = keyPreimage(node, question.inputs, process.env)
+  const key = cacheKey(preimage)
   const found = await store.lookup(key)
   if (found.record !== undefined) {
     const { record, state, origin: reason = upToDate } = found
     return { decision: 'reuse', key, preimage, record, state, reason, refresh: false }
   }
-  const last = await store.lastRun(place)
+  const last = await store.lastRun({ file: workflow.file, node: node.id })
   const [first, ...others] = last === undefined ? [] : keyDifferences(last.preimage, preimage)
   const reason =
     first === undefined

@@ -30,7 +30,7 @@ export async function hashInputs(question: {
   readonly remotes: RemoteValues
 }): Promise<InputHashes> {
   const { project, node, store, outputs, remotes } = question
-  if (!takesOwnValues(node)) return madeHashes(node, outputs)
+  if (!takesOwnValues(node)) return knownInputs(node, outputs, [])
   const hashOf = async (source: InputSource): Promise<ContentHash> => {
     if (source.kind === 'node') return outputOf(outputs, source).hash
     return (await hashFile(store, await ownPath(project, source, remotes))).hash
@@ -52,11 +52,40 @@ export function takesOwnValues(node: WorkflowNode): boolean {
   )
 }
 
-/** The inputs of a node that takes no values of the user's own. */
-function madeHashes(node: WorkflowNode, outputs: ReadonlyMap<NodeId, NodeOutputs>): InputHashes {
+/** A user's own file of which no byte has changed since it was hashed. */
+export interface KnownFile {
+  readonly port: string
+  readonly source: InputSource
+  /** Absolute. */
+  readonly path: string
+  readonly hash: ContentHash
+}
+
+/** All values of the user's own that the node takes; nothing where one is no such file. */
+export function knownOwnFiles(project: string, node: WorkflowNode, store: Store): KnownFile[] | undefined {
+  if (!takesOwnValues(node)) return []
+  const files: KnownFile[] = []
+  for (const { port, source } of inputSources(node)) {
+    if (source.kind === 'node') continue
+    const path = source.kind === 'file' ? resolve(project, source.path) : undefined
+    const hash = path === undefined ? undefined : store.peekFile(path)
+    if (path === undefined || hash === undefined) return undefined
+    files.push({ port, source, path, hash })
+  }
+  return files
+}
+
+/** The inputs of a node whose own values are all in `own`. */
+export function knownInputs(
+  node: WorkflowNode,
+  outputs: ReadonlyMap<NodeId, NodeOutputs>,
+  own: readonly KnownFile[],
+): InputHashes {
   const hashOf = (source: InputSource) => {
-    if (source.kind !== 'node') throw new Error(`${node.id} takes a value that no node writes`)
-    return outputOf(outputs, source).hash
+    if (source.kind === 'node') return outputOf(outputs, source).hash
+    const known = own.find((file) => file.source === source)
+    if (known === undefined) throw new Error(`${node.id} takes a value that is not known`)
+    return known.hash
   }
   return Object.fromEntries(
     Object.entries(node.inputs).map(([port, binding]) => [

@@ -26,10 +26,7 @@ export interface ValueCheck {
 export async function checkInput(check: ValueCheck, port: string): Promise<StageFailureDetails | undefined> {
   const { catalog, store, types } = check
   const shown = relative(check.project, check.path)
-  const fitting = types.filter((type) => {
-    const kind = catalog.artifacts.get(type)?.kind
-    return kind === check.kind || kind === 'either'
-  })
+  const fitting = fittingTypes(check)
   if (fitting.length === 0) {
     const other = check.kind === 'file' ? 'folder' : 'file'
     return {
@@ -40,7 +37,7 @@ export async function checkInput(check: ValueCheck, port: string): Promise<Stage
   let firstFaults: readonly ArtifactFault[] = []
   for (const type of fitting) {
     const digest = checkDigest(catalog, type)
-    if (await store.isValidated(type, digest, check.hash)) return undefined
+    if (store.isValidated(type, digest, check.hash)) return undefined
     const faults = await checkArtifact(catalog, type, check.path)
     if (faults.length === 0) {
       await store.markValidated(type, digest, check.hash)
@@ -54,6 +51,19 @@ export async function checkInput(check: ValueCheck, port: string): Promise<Stage
     shown,
     firstFaults,
   )
+}
+
+/** Of a user's own value: whether it has been found good before. */
+export function isKnownGood(check: Omit<ValueCheck, 'project' | 'path'>): boolean {
+  const { catalog, store, hash } = check
+  return fittingTypes(check).some((type) => store.isValidated(type, checkDigest(catalog, type), hash))
+}
+
+function fittingTypes({ catalog, kind, types }: Pick<ValueCheck, 'catalog' | 'kind' | 'types'>): string[] {
+  return types.filter((type) => {
+    const known = catalog.artifacts.get(type)?.kind
+    return known === kind || known === 'either'
+  })
 }
 
 /** The first fault becomes the message; the others are counted, since they often have one cause. */

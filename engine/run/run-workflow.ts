@@ -16,6 +16,7 @@ import { pathLengths } from './critical-path.ts'
 import { earlierDurations } from './earlier-durations.ts'
 import { Journal } from './journal.ts'
 import type { PerformedWork } from './perform-work.ts'
+import { reuseAtOnce } from './reuse-at-once.ts'
 import { newRunId } from './run-id.ts'
 import { runNode } from './run-node.ts'
 import { Slots } from './slots.ts'
@@ -51,6 +52,9 @@ export type NodeResult =
   | { readonly state: 'executed' | 'reused'; readonly outputs: NodeOutputs }
   | { readonly state: 'failed' }
   | { readonly state: 'skipped'; readonly because: SkipCause }
+
+/** Of the nodes so far, in topological order. */
+type Results = ReadonlyMap<NodeId, NodeResult | Promise<NodeResult>>
 
 /** What the nodes of one run share. */
 export interface RunContext extends RunOptions {
@@ -110,7 +114,9 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     nodes: nodes.map((node) => ({ node: node.id, stage: node.stage.name, dependsOn: node.dependsOn })),
   })
 
-  const results = new Map<NodeId, Promise<NodeResult>>()
+  const results = new Map<NodeId, NodeResult | Promise<NodeResult>>()
+  /** Outputs of what is settled already. */
+  const made = new Map(prepared.upstream)
   /** Not over yet, and of stages that use what processes keep. */
   const keeping = new Set(nodes.filter(({ stage }) => stage.keeps.length > 0))
   const settleAndTidy = async (node: WorkflowNode) => {
@@ -121,7 +127,14 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     await (await workers)?.endSurplus()
     return result
   }
-  for (const node of nodes) results.set(node.id, settleAndTidy(node))
+  for (const node of nodes) {
+    const isWanted = prepared.selected.has(node.id) && node.skipped === undefined
+    const reused = isWanted ? reuseAtOnce(context, node, made) : undefined
+    results.set(node.id, reused ?? settleAndTidy(node))
+    if (reused === undefined) continue
+    made.set(node.id, reused.outputs)
+    keeping.delete(node)
+  }
   const counts = { executed: 0, reused: 0, failed: 0, skipped: 0 }
   for (const result of await Promise.all(results.values())) counts[result.state] += 1
   if (counts.executed > 0) {
@@ -161,7 +174,7 @@ async function settle(
   context: RunContext,
   prepared: PreparedRun,
   node: WorkflowNode,
-  results: ReadonlyMap<NodeId, Promise<NodeResult>>,
+  results: Results,
 ): Promise<NodeResult> {
   if (!prepared.selected.has(node.id)) {
     context.emit({ type: 'node-skipped', node: node.id, because: 'not-selected' })
@@ -182,7 +195,7 @@ async function settle(
 async function upstreamOf(
   node: WorkflowNode,
   prepared: PreparedRun,
-  results: ReadonlyMap<NodeId, Promise<NodeResult>>,
+  results: Results,
 ): Promise<Map<NodeId, NodeOutputs> | { readonly because: SkipCause }> {
   const outputs = new Map<NodeId, NodeOutputs>()
   let because: SkipCause | undefined
@@ -208,7 +221,7 @@ async function upstreamOf(
   return because === undefined ? outputs : { because }
 }
 
-function required(results: ReadonlyMap<NodeId, Promise<NodeResult>>, id: NodeId): Promise<NodeResult> {
+function required(results: Results, id: NodeId): NodeResult | Promise<NodeResult> {
   const result = results.get(id)
   if (result === undefined) throw new Error(`${id} comes after a node that reads from it`)
   return result

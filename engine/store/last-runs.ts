@@ -32,6 +32,10 @@ export class LastRuns {
     return sealed.state === 'whole' ? (sealed.value as LastRun) : undefined
   }
 
+  isLatest(place: NodePlace, key: CacheKey): boolean {
+    return this.#latest.isOf(place, key, stateOf(this.#layout.lastRun(place.file, place.node)))
+  }
+
   /**
    * Whether the key is another one; no write where it is still the same, nor where the system refuses it.
    * @param found where the result was reused: its record as it was read.

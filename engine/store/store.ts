@@ -2,7 +2,7 @@
  * @file The store: everything the engine keeps between runs. A thin front: each promise is kept in the file of its
  * own concept.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Diagnostic } from '../diagnostic.ts'
 import type { Outline } from '../fingerprint/outline.ts'
@@ -133,6 +133,12 @@ export class Store {
     await checkVersion(layout, owner)
     await sweep(layout, owner)
     return new Store(layout, owner, options)
+  }
+
+  /** Of a user's own file (absolute path), where it is known without reading it. */
+  peekFile(path: string): ContentHash | undefined {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+    return stats?.isFile() === true ? this.statCache.peek(stats) : undefined
   }
 
   /** Of a user's own file or folder; a relative path is taken from the project. Throws a `StageFailure`. */
@@ -288,6 +294,11 @@ export class Store {
     return this.#lastRuns.read(place)
   }
 
+  /** Whether the node's latest run had this key, where that is known without reading what is kept of it. */
+  isLatestRun(place: NodePlace, key: CacheKey): boolean {
+    return this.#lastRuns.isLatest(place, key)
+  }
+
   /**
    * Whether the key is another one than that of the node's run before.
    * @param found where the result was reused: what `lookup` has found.
@@ -310,7 +321,7 @@ export class Store {
     return this.#outlines.remember(hash, path)
   }
 
-  async isValidated(type: string, codeDigest: string, hash: ContentHash): Promise<boolean> {
+  isValidated(type: string, codeDigest: string, hash: ContentHash): boolean {
     return this.#marks.isValidated(type, codeDigest, hash)
   }
 

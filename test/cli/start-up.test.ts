@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { TestProject } from './test-project.ts'
 
-const workflow = `nodes:
+/** The alias takes the YAML library. */
+const workflow = `name: &name twice
+description: *name
+nodes:
   clean: { uses: trim, in: { text: in.txt } }
   loud:  { uses: upper, in: { text: '\${{ nodes.clean.text }}' }, out: { text: out.txt } }
 `
