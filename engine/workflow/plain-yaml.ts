@@ -3,8 +3,8 @@
  * as fast as a reader of all of YAML. It reports nothing: what it does not know, and whatever has a fault, it leaves to
  * that one. What it does read has the values and the positions that it would have there.
  *
- * It knows block mappings and lists; flow mappings and lists of one line; scalars of one line, plain or in quotes, without
- * escapes; and comments before the first key.
+ * It knows block mappings and lists; flow mappings and lists of one line; scalars of one line, plain or in quotes; and
+ * comments that stand behind a value or as far in as the line after them.
  */
 import { type MaskedText, restoreTemplates, type Template } from './template.ts'
 import type { Spot, YamlEntry, YamlList, YamlMap, YamlScalar, YamlValue } from './yaml-value.ts'
@@ -12,14 +12,15 @@ import type { Spot, YamlEntry, YamlList, YamlMap, YamlScalar, YamlValue } from '
 /** Tabs, carriage returns, blanks other than the space, and characters beyond the basic plane. */
 const UNUSUAL = /[^\n\x20-\x7e\xa1-\u167f\u1681-\u1fff\u2030-\u205e\u2070-\u2fff\u3001-\ud7ff\ue000-\uf8ff]/
 const HEADER = /(?: *(?:#[^\n]*)?\n)*/y
-const KEY = /[A-Za-z_][A-Za-z0-9_-]{0,127}(?=:(?:[ \n]|$))/y
+const KEY = /[A-Za-z_][A-Za-z0-9_./-]{0,127}(?=:(?:[ \n]|$))/y
 const ITEM = /- +(?=[^ \n])/y
 const BLOCK_PLAIN = /(?:[^ \n,[\]{}#&*!|>'"%@`?:-]|-(?=[^ \n]))(?:[^ \n:#]|#|:(?=[^ \n])| +(?=[^ \n:#]))*/y
 const FLOW_PLAIN =
   /(?:[^ \n,[\]{}#&*!|>'"%@`?:-]|-(?=[^ \n,[\]{}]))(?:[^ \n:#,[\]{}]|#|:(?=[^ \n,[\]{}])| +(?=[^ \n:#,[\]{}]))*/y
 const COMMENT = /#[^\n]*/y
 const TRAILING_COMMENT = / +#[^\n]*/y
-const QUOTED = /"[^"\\\n]*"|'[^'\n]*'(?!')/y
+/** Escapes are those that JSON has too. */
+const QUOTED = /"(?:[^"\\\n]|\\["\\/bfnrt])*"|'[^'\n]*'(?!')/y
 /** Plain text that may be no string. */
 const MAYBE_TYPED = /^(?:[-+.0-9]|~$|(?:true|false|null)$)/i
 const NUMBER = /^-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][-+]?[0-9]{1,2})?$/
@@ -132,6 +133,8 @@ class PlainReader {
       case '[':
         return this.#flowList(deeper(depth))
       case '"':
+        this.#read(QUOTED)
+        return this.#string(start + 1, this.#at - 1, this.#spotOf(start, this.#at), unescaped)
       case "'":
         this.#read(QUOTED)
         return this.#string(start + 1, this.#at - 1, this.#spotOf(start, this.#at))
@@ -201,16 +204,16 @@ class PlainReader {
     return this.#string(start, this.#at, spot)
   }
 
-  #string(start: number, end: number, spot: Spot): YamlScalar {
+  #string(start: number, end: number, spot: Spot, decode = asWritten): YamlScalar {
     const { source, spans } = this.#text
     while ((spans[this.#nextSpan]?.start ?? end) < start) this.#nextSpan += 1
     const first = this.#nextSpan
     while ((spans[this.#nextSpan]?.start ?? end) < end) this.#nextSpan += 1
     if (first === this.#nextSpan) {
-      return { kind: 'scalar', value: source.slice(start, end), templates: noTemplates, spot }
+      return { kind: 'scalar', value: decode(source.slice(start, end)), templates: noTemplates, spot }
     }
     const within = spans.slice(first, this.#nextSpan)
-    const masked = this.#masked.slice(start, end)
+    const masked = decode(this.#masked.slice(start, end))
     return { kind: 'scalar', ...restoreTemplates(masked, within, this.#text, this.#spotOf), spot }
   }
 
@@ -260,6 +263,14 @@ class PlainReader {
     if (commentColumn !== undefined && commentColumn !== Math.max(0, this.#column)) throw new NotPlain()
     return commentColumn !== undefined
   }
+}
+
+function asWritten(text: string): string {
+  return text
+}
+
+function unescaped(text: string): string {
+  return text.includes('\\') ? JSON.parse(`"${text}"`) : text
 }
 
 function deeper(depth: number): number {
