@@ -31,9 +31,7 @@ export async function runStage(
   listener: StageListener,
   kept?: KeptValues,
 ): Promise<void> {
-  const exports = (await import(/* @vite-ignore */ pathToFileURL(bundle).href)) as {
-    default: { run(context: AnyContext): Promise<void> }
-  }
+  const stage = await load(bundle)
   const closing: (() => string | undefined)[] = []
   const { contents, checkpoint, ...given } = task
   const context = {
@@ -55,7 +53,7 @@ export async function runStage(
     },
   } as AnyContext
   try {
-    await exports.default.run(context)
+    await stage.run(context)
   } finally {
     for (const say of closing) {
       const message = say()
@@ -63,4 +61,19 @@ export async function runStage(
     }
     kept?.endNode()
   }
+}
+
+interface LoadedStage {
+  run(context: AnyContext): Promise<void>
+}
+
+const loaded = new Map<string, LoadedStage>()
+
+/** Node, asked for a module that it has, looks for it anew each time. */
+async function load(bundle: string): Promise<LoadedStage> {
+  const known = loaded.get(bundle)
+  if (known !== undefined) return known
+  const exports = (await import(/* @vite-ignore */ pathToFileURL(bundle).href)) as { default: LoadedStage }
+  loaded.set(bundle, exports.default)
+  return exports.default
 }

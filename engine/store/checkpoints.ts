@@ -73,6 +73,7 @@ export class Checkpoints {
 }
 
 function namesIn(folder: string): string[] {
+  if (!existsSync(folder)) return []
   try {
     return readdirSync(folder)
   } catch {

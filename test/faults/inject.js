@@ -1,7 +1,7 @@
 /**
  * @file Preloaded into real `flow` processes (`node --import`): puts faults between them and the file system, by the
- * plan in FLOW_FAULTS (`fault-plan.ts`). Node's own functions are wrapped, synchronous ones, promises and file
- * handles; calls below the project's folder and Flow's cache count, in the order in which they are made.
+ * plan in FLOW_FAULTS (`fault-plan.ts`). Node's own functions are wrapped: synchronous ones, promises, file handles and
+ * `fsync`; calls below the project's folder and Flow's cache count, in the order in which they are made.
  */
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
@@ -213,6 +213,15 @@ for (const name of Object.keys(effects)) {
       return result
     }
   }
+}
+
+// The one function with a callback that is used.
+fs.fsync = (file, callback) => {
+  const path = openPaths.get(file)
+  const call = () => new Promise((done, failed) => original.fsync(file, (e) => (e ? failed(e) : done())))
+  const settled =
+    path === undefined ? call() : settle(meet(faultAt('sync', path, []), 'sync', path, call, [], 0))
+  settled.then(() => callback(null), callback)
 }
 
 function openHandle(handle, path) {
