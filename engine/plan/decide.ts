@@ -6,7 +6,7 @@ import type { RemoteValues } from '../artifacts/remote-values.ts'
 import { cacheKey, type InputHashes, type KeyPreimage } from '../fingerprint/key.ts'
 import { keyDifferences } from '../fingerprint/key-difference.ts'
 import type { CacheKey } from '../identity.ts'
-import type { ReusableRecord, Store } from '../store/store.ts'
+import type { ReusableRecord, Store, Taking } from '../store/store.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
 import { reasonText } from './differences.ts'
 import { keyPreimage } from './preimage.ts'
@@ -58,13 +58,17 @@ export function decideAtOnce(question: Question): Decision | undefined {
   return record && { decision: 'reuse', key, preimage, record, reason: upToDate, refresh: false }
 }
 
-export async function decide(question: Question & { readonly remotes: RemoteValues }): Promise<Decision> {
+/** @param taking how a result is taken in that a shared cache has */
+export async function decide(
+  question: Question & { readonly remotes: RemoteValues },
+  taking: Taking = {},
+): Promise<Decision> {
   const decided = decideAtOnce(question)
   if (decided !== undefined) return decided
   const { workflow, node, store } = question
   const preimage = keyPreimage(node, question.inputs, process.env)
   const key = cacheKey(preimage)
-  const found = await store.lookup(key)
+  const found = await store.lookup(key, taking)
   if (found.record !== undefined) {
     const { record, state, origin: reason = upToDate } = found
     return { decision: 'reuse', key, preimage, record, state, reason, refresh: false }

@@ -54,7 +54,14 @@ async function reuseOrExecute(
   const { project, store, workflow, refresh, remotes } = context
   if (takesOwnValues(node)) await checkOwnFiles(context, node)
   const inputs = await hashInputs({ project, node, store, outputs: upstream, remotes })
-  const decision = await decide({ workflow, node, inputs, store, remotes, refresh })
+  const throttle = new ProgressThrottle((progress) =>
+    context.emit({ type: 'node-progress', node: node.id, ...progress }),
+  )
+  const decision = await decide(
+    { workflow, node, inputs, store, remotes, refresh },
+    { signal: context.signal, progress: (progress) => throttle.push(progress) },
+  )
+  throttle.flush()
   // Asked without a pause after it was decided, so that no two nodes can both find the key free.
   const same = context.work.get(decision.key)
   if (same !== undefined) return await shareWork(context, node, decision, same)

@@ -91,7 +91,7 @@ async function readEntry(
       await receiveText(body)
       return
     case 'blob':
-      received.set(entry.hash, await receiveBlob(parts, body, entry.hash, sizeBytes))
+      received.set(entry.hash, await receiveBlob(parts, body, entry.hash, { sizeBytes }))
       return
     case 'log':
       logs.set(entry.key, await receiveText(body))

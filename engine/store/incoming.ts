@@ -44,7 +44,10 @@ export async function receiveBlob(
   { owner }: StoreParts,
   bytes: AsyncIterable<Uint8Array>,
   hash: ContentHash,
-  sizeBytes?: number,
+  {
+    sizeBytes,
+    signal,
+  }: { readonly sizeBytes?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
   const path = await owner.temporary()
   const digest = createHash('sha256')
@@ -63,7 +66,7 @@ export async function receiveBlob(
     if (digest.digest('hex') !== hash) throw wrong('holds other bytes')
   }
   try {
-    await pipeline(Readable.from(checked()), createWriteStream(path, { flags: 'wx' }))
+    await pipeline(Readable.from(checked()), createWriteStream(path, { flags: 'wx' }), { signal })
     return path
   } catch (error) {
     await rm(path, { force: true })

@@ -33,7 +33,7 @@ import { Quarantine } from './quarantine.ts'
 import { enter, leave } from './readers.ts'
 import type { ActionRecord } from './record.ts'
 import { readSealed, seal } from './sealed-json.ts'
-import type { SharedResults } from './shared/shared-results.ts'
+import type { SharedResults, Taking } from './shared/shared-results.ts'
 import { sweep } from './sweep.ts'
 import { Trees } from './trees.ts'
 import { Views } from './views.ts'
@@ -46,6 +46,7 @@ export type { FoundRecord, NodePlace, ReusableRecord } from './latest-results.ts
 export type { LeaseHolder, LeaseWait } from './leases.ts'
 export type { LookupResult } from './lookups.ts'
 export type { ActionRecord, RecordedOutput } from './record.ts'
+export type { Taking } from './shared/shared-results.ts'
 
 export type Recheck = { readonly whole: true } | { readonly whole: false; readonly reason: string }
 
@@ -152,10 +153,10 @@ export class Store {
   }
 
   /** The record of `key` if every byte that it names is whole; otherwise why not, and what is damaged is quarantined. */
-  async lookup(key: CacheKey): Promise<LookupResult> {
+  async lookup(key: CacheKey, taking: Taking = {}): Promise<LookupResult> {
     const found = await this.#lookups.lookup(key)
     if (found.record !== undefined || this.#shared === undefined) return found
-    const record = await this.#shared.find(this.parts, key)
+    const record = await this.#shared.find(this.parts, key, taking)
     return record === undefined ? found : { record, origin: this.#shared.origin }
   }
 

@@ -113,3 +113,16 @@ test('a place that is none, and one that cannot be reached', async () => {
     }),
   ])
 })
+
+test('rule 21: taking a large result from a shared cache shows how far it is', async () => {
+  const shared = sharedFolder()
+  const large = {
+    'w.yaml': 'nodes: { clean: { uses: trim, in: { text: in.txt } } }',
+    'in.txt': 'words '.repeat(5e5),
+  }
+  await new TestProject(large).run('w.yaml', '--shared-cache', shared, '--shared-cache-write')
+  const run = await new TestProject(large).run('w.yaml', '--shared-cache', shared)
+  expect(run).toMatchObject({ code: 0, executed: [], reused: ['clean'] })
+  const told = run.events.flatMap((event) => (event.type === 'node-progress' ? [event] : []))
+  expect(told.at(-1)).toMatchObject({ step: 3, total: 3, unit: 'MB', note: 'from the shared cache' })
+})

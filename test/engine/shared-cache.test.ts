@@ -258,6 +258,28 @@ for (const [kind, open] of Object.entries(places)) {
       expect((await stranger.store.lookup(keyOf(1))).record).toBeUndefined()
     })
 
+    test('one that falls silent is left when the run is interrupted, without a word against it', async () => {
+      const place = await open()
+      await filled(place)
+      const interrupted = new AbortController()
+      async function* silence() {
+        yield Buffer.from('{')
+        interrupted.abort()
+        await new Promise(() => {})
+      }
+      const cache: SharedCache = {
+        name: place.cache.name,
+        has: (name) => place.cache.has(name),
+        write: (name, content) => place.cache.write(name, content),
+        read: async (name) => (name.startsWith('blobs/') ? silence() : await place.cache.read(name)),
+      }
+      const { store, warnings } = await openBeside({ ...place, cache })
+      const found = await store.lookup(keyOf(1), { signal: interrupted.signal })
+      expect(found).toEqual({ reason: 'no earlier result', damaged: false })
+      expect(warnings).toEqual([])
+      expect(namesIn(store.layout.tmp)).toEqual([])
+    })
+
     test('one that cannot be reached is told once, and left alone', async () => {
       const place = await open()
       await filled(place)

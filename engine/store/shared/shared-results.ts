@@ -11,6 +11,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { sha256 } from '../../fingerprint/hash.ts'
 import type { CacheKey, ContentHash } from '../../identity.ts'
+import type { Progress } from '../../stage/define.ts'
 import { isStageFailure } from '../../stage/failure.ts'
 import {
   blobsBehind,
@@ -36,6 +37,13 @@ export interface SharedResultsOptions {
   readonly write: boolean
   /** Records are signed with it, and only records signed with it are taken. */
   readonly signingKey?: string | undefined
+}
+
+/** What a result is taken in with. */
+export interface Taking {
+  /** Aborted to leave it. */
+  readonly signal?: AbortSignal
+  readonly progress?: (progress: Progress) => void
 }
 
 export class SharedResults {
@@ -64,13 +72,14 @@ export class SharedResults {
   }
 
   /** A result that is not in the store. Asked once for each key. */
-  find(parts: StoreParts, key: CacheKey): Promise<ActionRecord | undefined> {
+  find(parts: StoreParts, key: CacheKey, taking: Taking = {}): Promise<ActionRecord | undefined> {
     const known = this.#asked.get(key)
     if (known !== undefined) return known
     const asked = this.#attempt(async () => {
       const record = await this.#record(key)
-      return record === undefined || this.#options.use === 'look' ? record : await this.#take(parts, record)
-    })
+      if (record === undefined || this.#options.use === 'look') return record
+      return await this.#take(parts, record, taking)
+    }, taking.signal)
     this.#asked.set(key, asked)
     return asked
   }
@@ -101,15 +110,28 @@ export class SharedResults {
     return undefined
   }
 
-  async #take(parts: StoreParts, record: ActionRecord): Promise<ActionRecord | undefined> {
+  async #take(
+    parts: StoreParts,
+    record: ActionRecord,
+    { signal, progress }: Taking,
+  ): Promise<ActionRecord | undefined> {
     const received: Received = new Map()
+    const sizeBytes = Object.values(record.outputs).reduce((sum, output) => sum + output.sizeBytes, 0)
+    let takenBytes = 0
+    const onBytes = (bytes: number) => {
+      takenBytes += bytes
+      const total = Math.round(sizeBytes / 1e6)
+      const step = Math.min(total, Math.round(takenBytes / 1e6))
+      if (total > 0) progress?.({ step, total, unit: 'MB', note: 'from the shared cache' })
+    }
+    const taking = { parts, received, signal, onBytes }
     try {
       for (const { hash, kind } of Object.values(record.outputs)) {
-        if (kind === 'folder' && !(await this.#receive(parts, received, hash))) return undefined
+        if (kind === 'folder' && !(await this.#receive(taking, hash))) return undefined
       }
       const needed = blobsBehind(parts, record, received)
       for (const { hash, sizeBytes } of needed) {
-        if (!(await this.#receive(parts, received, hash, sizeBytes))) return undefined
+        if (!(await this.#receive(taking, hash, sizeBytes))) return undefined
       }
       await placeResult(parts, record, { needed, received })
       return (await parts.lookups.lookup(record.key)).record
@@ -124,12 +146,15 @@ export class SharedResults {
 
   /** False where it is not there. What is in the store already is not fetched. */
   async #receive(
-    parts: StoreParts,
-    received: Received,
+    { parts, received, signal, onBytes }: Receiving,
     hash: ContentHash,
     sizeBytes?: number,
   ): Promise<boolean> {
-    if (received.has(hash) || (await parts.blobs.check(hash, sizeBytes)) === 'whole') return true
+    if (received.has(hash)) return true
+    if ((await parts.blobs.check(hash, sizeBytes)) === 'whole') {
+      onBytes(sizeBytes ?? 0)
+      return true
+    }
     const name = blobName(hash)
     const bytes = await this.#options.cache.read(name)
     if (bytes === undefined) {
@@ -137,7 +162,8 @@ export class SharedResults {
       return false
     }
     try {
-      received.set(hash, await receiveBlob(parts, bytes, hash, sizeBytes))
+      const told = sizeBytes === undefined ? bytes : counted(bytes, onBytes)
+      received.set(hash, await receiveBlob(parts, told, hash, { sizeBytes, signal }))
       return true
     } catch (error) {
       if (isStageFailure(error)) this.#refused.add(name)
@@ -168,12 +194,12 @@ export class SharedResults {
   }
 
   /** A cache that cannot be reached is asked no more: each further attempt might take as long as the first. */
-  async #attempt<T>(work: () => Promise<T | undefined>): Promise<T | undefined> {
+  async #attempt<T>(work: () => Promise<T | undefined>, signal?: AbortSignal): Promise<T | undefined> {
     if (this.#unreachable) return undefined
     try {
       return await work()
     } catch (error) {
-      if (this.#unreachable) return undefined
+      if (this.#unreachable || signal?.aborted === true) return undefined
       this.#unreachable = true
       const { name } = this.#options.cache
       this.#warn(`the shared cache ${name} is left alone from here on: ${messageOf(error)}`)
@@ -189,6 +215,23 @@ export class SharedResults {
   #warn(message: string): void {
     if (this.#tell === undefined) this.#untold.push(message)
     else this.#tell(message)
+  }
+}
+
+interface Receiving {
+  readonly parts: StoreParts
+  readonly received: Received
+  readonly signal: AbortSignal | undefined
+  readonly onBytes: (bytes: number) => void
+}
+
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    onBytes(chunk.length)
+    yield chunk
   }
 }
 
