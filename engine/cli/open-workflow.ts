@@ -1,6 +1,6 @@
 /** @file From a file name on the command line to a validated workflow, or all that is wrong with it. */
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
-import { resolve, sep } from 'node:path'
+import { dirname, resolve, sep } from 'node:path'
 import { Confinement } from '../confinement.ts'
 import { type Diagnostic, hasErrors } from '../diagnostic.ts'
 import { pathWithin } from '../path-within.ts'
@@ -115,6 +115,17 @@ class OtherSources {
     return this.texts.get(path)
   }
 
+  /** What lies in the same folder of the project. */
+  readonly namesBeside = (path: string): string[] => {
+    const folder = dirname(resolve(this.#project, path))
+    if (folder !== this.#project && pathWithin(this.#project, folder) === undefined) return []
+    try {
+      return readdirSync(folder).sort()
+    } catch {
+      return []
+    }
+  }
+
   /** Throws a `StageFailure` (`outside-project`) for what leads out of the project. */
   confine(path: string): void {
     if (this.#confinement.holds(path)) return
@@ -166,7 +177,12 @@ async function readOrRecall(
   const known = mayRemember ? recallWorkflow(origin, fileExists, others.read) : undefined
   if (known !== undefined) return { workflow: known, diagnostics: [] }
   const { loadWorkflow } = await import('../workflow/load.ts')
-  const loaded = loadWorkflow({ ...origin, fileExists, readFile: others.read })
+  const loaded = loadWorkflow({
+    ...origin,
+    fileExists,
+    readFile: others.read,
+    namesBeside: others.namesBeside,
+  })
   if (mayRemember && loaded.workflow !== undefined && loaded.diagnostics.length === 0) {
     rememberWorkflow(origin, loaded.workflow, others.texts)
   }

@@ -13,6 +13,7 @@ import { isPath } from './remote-name.ts'
 import type { GivenParam } from './resolve-params.ts'
 import type { BoundSource } from './scope.ts'
 import { SourceFiles } from './source-files.ts'
+import { suggestPath } from './suggest.ts'
 import { paramsOf } from './used-workflow.ts'
 import type { InputBinding, InputSource, Workflow, WorkflowNode } from './workflow.ts'
 import { textAt } from './yaml-value.ts'
@@ -28,6 +29,8 @@ export interface LoadOptions {
   readonly set?: Readonly<Record<string, string>>
   /** Whether an input path (project-relative or absolute) exists; not checked where absent. */
   readonly fileExists?: (path: string) => boolean
+  /** What lies in the folder of a path (project-relative or absolute): it may be meant. @default nothing is known */
+  readonly namesBeside?: (path: string) => readonly string[]
   /** Text of another file of the workflow, by its path from the project. @default there are none */
   readonly readFile?: (path: string) => string | undefined
 }
@@ -39,9 +42,9 @@ export interface LoadedWorkflow {
 }
 
 export function loadWorkflow(options: LoadOptions): LoadedWorkflow {
-  const { file, catalog, readFile = () => undefined } = options
+  const { file, catalog, readFile = () => undefined, namesBeside = () => [] } = options
   const faults = new Faults()
-  const files = new SourceFiles(readFile, faults)
+  const files = new SourceFiles({ read: readFile, namesBeside }, faults)
   const source = files.main(file, options.source, (root) => applySet(root, options.set ?? {}, faults))
   if (source === undefined) return { diagnostics: faults.sorted() }
   const expansion = { catalog, faults, files, drafts: new Map<string, NodeDraft>(), slots: {} }
@@ -87,7 +90,7 @@ function givenParams(params: Readonly<Record<string, string>>): Map<string, Give
 
 function checkFiles(
   drafts: readonly NodeDraft[],
-  { catalog, fileExists }: LoadOptions,
+  { catalog, fileExists, namesBeside = () => [] }: LoadOptions,
   faults: Faults,
 ): void {
   const outputs = drafts.flatMap((draft) => draft.outputs)
@@ -108,7 +111,9 @@ function checkFiles(
     // At the param's own value, where there is one: every use of it then reports the same fault, which is shown once.
     if (exists.get(path) === false) {
       const scheme = remote === undefined ? undefined : catalog.artifacts.get(remote.type)?.remote?.scheme
-      const hint = scheme && `if it is no path of this project: \`${scheme}${path}\``
+      const near = suggestPath(path, namesBeside)
+      const elsewhere = scheme && `if it is no path of this project: \`${scheme}${path}\``
+      const hint = near === undefined ? elsewhere : `did you mean \`${near}\`?`
       faults.add(origin ?? spot, 'missing-file', `\`${path}\` does not exist`, hint)
     }
   }

@@ -7,6 +7,7 @@ import { inWords } from './in-words.ts'
 import { parseYaml } from './parse-yaml.ts'
 import type { GivenParam } from './resolve-params.ts'
 import { besides } from './stage-paths.ts'
+import { suggestPath } from './suggest.ts'
 import { type Spot, toJson, type YamlEntry, type YamlMap, type YamlValue } from './yaml-value.ts'
 
 /** One workflow file, its form checked. */
@@ -17,16 +18,23 @@ export interface WorkflowSource {
   readonly faulty: ReadonlySet<string>
 }
 
+/** Paths are taken from the project, or absolute. */
+export interface FileAccess {
+  /** Its text; undefined where there is none. */
+  readonly read: (path: string) => string | undefined
+  /** What lies in the same folder. */
+  readonly namesBeside: (path: string) => readonly string[]
+}
+
 export class SourceFiles {
   /** Entries in which YAML's own syntax broke: what is read from them is guesswork. */
   readonly broken: BrokenSpan[] = []
-  readonly #read: (path: string) => string | undefined
+  readonly #access: FileAccess
   readonly #faults: Faults
   readonly #workflows = new Map<string, WorkflowSource | undefined>()
 
-  /** `read`: the text of a file, by its path from the project or absolute; undefined where there is none. */
-  constructor(read: (path: string) => string | undefined, faults: Faults) {
-    this.#read = read
+  constructor(access: FileAccess, faults: Faults) {
+    this.#access = access
     this.#faults = faults
   }
 
@@ -84,9 +92,13 @@ export class SourceFiles {
       this.#faults.add(spot, 'bad-path', `\`${path}\` leads out of the project`)
       return undefined
     }
-    const text = this.#read(file)
+    const text = this.#access.read(file)
     if (text === undefined) {
-      const hint = 'the path is taken from the file in which it is written'
+      const near = suggestPath(file, this.#access.namesBeside)
+      const hint =
+        near === undefined
+          ? 'the path is taken from the file in which it is written'
+          : `did you mean \`${near}\`? The path is taken from the file in which it is written`
       this.#faults.add(spot, 'missing-file', `there is no file \`${file}\``, hint)
     }
     return text

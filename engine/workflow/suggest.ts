@@ -1,4 +1,5 @@
 /** @file "Did you mean ...?": the known name that a mistyped one most probably stands for. */
+import { posix } from 'node:path'
 
 /**
  * The candidate nearest to `word`, or undefined where none is near enough: one slip for short words, one in every
@@ -16,6 +17,16 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
     limit = distance - 1
   }
   return best
+}
+
+/** As `suggest`, of what lies in the same folder as the path. */
+export function suggestPath(
+  path: string,
+  namesBeside: (path: string) => readonly string[],
+): string | undefined {
+  const { dir, base } = posix.parse(path)
+  const near = suggest(base, namesBeside(path))
+  return near && posix.join(dir, near)
 }
 
 /** "did you mean `x`?", or the list of what there is, or nothing where there is nothing. */

@@ -153,3 +153,22 @@ test('an output path may already hold what would be written there, where that is
   project.write('e.txt', 'Y')
   expect(await project.run('w.yaml')).toMatchObject({ code: 0, executed: [] })
 })
+
+test('a misspelt file is named with the one that may be meant', async () => {
+  const project = new TestProject({
+    'w.yaml': `nodes:
+  clean: { uses: trim, in: { text: texts/inn.txt } }
+  more: { uses: ./rouns.yaml }
+`,
+    'round.yaml': 'nodes: { clean: { uses: trim, in: { text: texts/in.txt } } }\n',
+    'texts/in.txt': 'text',
+  })
+  const used = await project.flow('plan', 'w.yaml')
+  expect(used.code).toBe(2)
+  expect(used.stderr).toContain('did you mean `round.yaml`?')
+  project.write('w.yaml', 'nodes: { clean: { uses: trim, in: { text: texts/inn.txt } } }\n')
+  const input = await project.flow('plan', 'w.yaml')
+  expect(input.code).toBe(2)
+  expect(input.stderr).toContain('`texts/inn.txt` does not exist')
+  expect(input.stderr).toContain('did you mean `texts/in.txt`?')
+})

@@ -79,7 +79,10 @@ export class SharedResults {
       const record = await this.#record(key)
       if (record === undefined || this.#options.use === 'look') return record
       return await this.#take(parts, record, taking)
-    }, taking.signal)
+    }, taking.signal).finally(() => {
+      // Whoever comes after the interrupted run asks anew.
+      if (taking.signal?.aborted === true) this.#asked.delete(key)
+    })
     this.#asked.set(key, asked)
     return asked
   }
