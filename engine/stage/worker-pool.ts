@@ -58,6 +58,8 @@ export class WorkerPool {
   /** The one that waits longest first. */
   #idle: IdlePlace[] = []
   #spares: Spare[] = []
+  /** Until the system refused one a start, of want of files or processes: what is left is for the nodes. */
+  #hasRoom = true
   #busy = 0
 
   constructor({ jobs, isolate = false, idleBytes = totalmem() / 4, toCome = () => 0 }: WorkerPoolOptions) {
@@ -145,16 +147,18 @@ export class WorkerPool {
 
   /** One at a time: what waits is taken one at a time, too. */
   #startSpare(worker: string): void {
-    if (this.#spares.length >= Math.min(this.#jobs, this.#toCome())) return
+    if (!this.#hasRoom || this.#spares.length >= Math.min(this.#jobs, this.#toCome())) return
     const environment = process.env
     try {
-      this.#spares.push({
+      const spare = {
         origin: originOf({ worker, environment }),
         process: new WorkerProcess(worker, environment),
-      })
+      }
+      if (spare.process.isGone) this.#hasRoom = false
+      else this.#spares.push(spare)
     } catch (error) {
-      // The node that could have used it starts one for itself.
       forgiveSystemError(error)
+      this.#hasRoom = false
     }
   }
 }

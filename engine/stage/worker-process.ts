@@ -59,8 +59,8 @@ export class WorkerProcess {
     // Whoever runs a stage hears of it.
     this.#ended.catch(() => {})
     // There are none where the system has no more files to give.
-    if (child.stdout !== null) this.#forwardLines('stdout', child.stdout)
-    if (child.stderr !== null) this.#forwardLines('stderr', child.stderr)
+    if (child.stdout) this.#forwardLines('stdout', child.stdout)
+    if (child.stderr) this.#forwardLines('stderr', child.stderr)
     child.on('message', (message: FromWorker) => this.#current?.onMessage(message))
   }
 

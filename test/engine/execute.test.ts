@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { flowRoot } from '../../engine/flow-root.ts'
+import { compile } from '../../engine/stage/compile.ts'
 import { Held, holdAll } from './held.ts'
 import { PluginProject, stageSource } from './plugin-project.ts'
 
@@ -78,6 +81,31 @@ test('a process that ends without a word is a failure that says how', async () =
       hint: expect.stringContaining('memory'),
     },
   })
+})
+
+test('a process that cannot be started for want of files is told as such', async () => {
+  write(`writeFileSync(context.outputs.out, 'x')`, { head: `import { writeFileSync } from 'node:fs'` })
+  project.write(
+    'engine.ts',
+    `import { closeSync, openSync } from 'node:fs'
+     import { executeStage } from '${flowRoot}/engine/stage/execute.ts'
+     import { loadCatalog } from '${flowRoot}/engine/stage/load-catalog.ts'
+     const { catalog } = await loadCatalog('${project.folder}')
+     const run = () => executeStage({ stage: catalog.stages.get('probe')!, inputs: {}, outputs: { out: '${project.at('out')}' },
+       params: {}, device: 'cpu', threads: 1, checkpoint: '', signal: new AbortController().signal, onProgress() {}, onLog() {} })
+     await run()
+     const taken: number[] = []
+     try { for (;;) taken.push(openSync('/dev/null')) } catch {}
+     // Fewer than a process takes.
+     for (const file of taken.splice(0, 3)) closeSync(file)
+     const error = await run().catch((error) => error)
+     for (const file of taken) closeSync(file)
+     console.log(error.code, error.syscall.split(' ')[0])`,
+  )
+  const { bundle } = await compile(project.at('engine.ts'))
+  const limited = ['-c', 'ulimit -n 100 && exec "$0" "$1"', process.execPath, bundle]
+  const { stdout } = spawnSync('/bin/sh', limited, { encoding: 'utf8' })
+  expect(stdout).toBe('EMFILE spawn\n')
 })
 
 test('a stage that leaves timers behind ends all the same', async () => {
