@@ -1,5 +1,5 @@
 /**
- * @file Bundles the engine's TypeScript for the launcher: into one CommonJS file, since V8 keeps what it compiled of
+ * @file Bundles the engine's TypeScript for the launcher: into two CommonJS files (`split-engine.mjs`), since V8 keeps what it compiled of
  * such a file alone, and modules loaded one by one take longer than a run that has nothing to do. A build is written to
  * a folder of its own and renamed into place under the digest of its content, so that two processes may build at once
  * and a running process keeps the files that it may yet import.
@@ -10,6 +10,7 @@ import { isBuiltin } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { leaveRest, mainCode, partsOf, restCode, takeFromMain } from './split-engine.mjs'
 
 /** A build that was superseded this long ago is not in use any more. */
 const keptMs = 3 * 24 * 3600 * 1000
@@ -52,13 +53,24 @@ export async function buildEngine(root, cacheFolder) {
   const screens = new Set()
   let results
   try {
-    const main = await esbuild.build({
-      ...options,
-      entryPoints: { main: 'engine/cli/main.ts' },
-      format: 'cjs',
-      outExtension: { '.js': '.cjs' },
-      plugins: [separateScreens(screens), bundledPackages(root), modulePackages, ownPlaces],
+    const plugins = [separateScreens(screens), bundledPackages(root), modulePackages, ownPlaces]
+    const whole = { ...options, format: 'cjs', outExtension: { '.js': '.cjs' } }
+    const { metafile } = await esbuild.build({
+      ...whole,
+      entryPoints: ['engine/cli/main.ts'],
+      sourcemap: false,
+      plugins,
     })
+    const parts = partsOf(metafile)
+    const half = (name, contents, plugin) =>
+      esbuild.build({
+        ...whole,
+        stdin: { contents, resolveDir: root, sourcefile: name },
+        entryNames: name,
+        plugins: [plugin, ...plugins],
+      })
+    const main = await half('main', mainCode(parts), leaveRest(root, parts))
+    const rest = await half('rest', restCode(parts), takeFromMain(root, parts))
     const others = await esbuild.build({
       ...options,
       entryPoints: [...screens],
@@ -67,7 +79,7 @@ export async function buildEngine(root, cacheFolder) {
       entryNames: '[name]',
       plugins: [bundledPackages(root), ownPlaces],
     })
-    results = [main, others]
+    results = [main, rest, others]
   } catch (error) {
     if (!Array.isArray(error.errors)) throw error
     const lines = await esbuild.formatMessages(error.errors, {
@@ -80,10 +92,11 @@ export async function buildEngine(root, cacheFolder) {
     cacheFolder,
     results.flatMap(({ outputFiles }) => outputFiles.map(withImportFunction)),
   )
+  const builders = ['engine/cli/build-engine.mjs', 'engine/cli/split-engine.mjs']
   // What is installed shows in the lock files.
   const installed = ['package.json', 'package-lock.json', 'node_modules/.package-lock.json']
   const sources = new Set(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)))
-  const inputs = [...sources, ...installed]
+  const inputs = [...sources, ...builders, ...installed]
     .filter((file) => installed.includes(file) || !file.split('/').includes('node_modules'))
     .filter((file) => fs.existsSync(path.join(root, file)))
     .map((file) => [file, stamp(path.join(root, file), startedMs)])

@@ -35,10 +35,10 @@ function freshEngine(cacheFolder) {
 }
 
 /**
- * Runs the engine's file and returns what it exports. What V8 compiled of it is kept beside it, for each command what that
+ * Runs one of the engine's files and returns what it exports; `rest.cjs` when something of it is first asked for. What V8 compiled of it is kept beside it, for each command what that
  * command needs; V8 itself refuses what another version of it, or one with other flags, has left there.
  */
-function loadEngine(file, command) {
+function loadEngine(file, command, main) {
   const parameters = ['exports', 'require', 'module', '__filename', '__dirname', '__import']
   // The build writes nothing but ASCII.
   const text = `(function (${parameters.join(', ')}) {${readFileSync(file, 'latin1')}\n})`
@@ -50,10 +50,17 @@ function loadEngine(file, command) {
       if (code === 0) keep(kept, script.createCachedData())
     })
   }
-  const importFrom = (name) =>
-    import(name.startsWith('./') ? pathToFileURL(path.resolve(file, '..', name)).href : name)
   const engine = { exports: {} }
-  const require = createRequire(file)
+  const requireFrom = createRequire(file)
+  const require = (name) => (name === './main.cjs' ? main : requireFrom(name))
+  let rest
+  const importFrom = async (name) => {
+    if (!name.startsWith('./')) return await import(name)
+    const [, part] = name.split('#')
+    if (part === undefined) return await import(pathToFileURL(path.resolve(file, '..', name)).href)
+    rest ??= loadEngine(path.join(file, '..', 'rest.cjs'), command, engine.exports)
+    return rest.modules[part]()
+  }
   script.runInThisContext()(engine.exports, require, engine, file, path.dirname(file), importFrom)
   return engine.exports
 }
@@ -83,16 +90,21 @@ function digestOf(data) {
   return hash('sha256', data, 'buffer')
 }
 
-/** Places in the engine's file as places in its sources. Node does so for the files that it loads itself. */
-function mapStack(error, file) {
-  if (typeof error?.stack !== 'string' || !existsSync(`${file}.map`)) return
-  const map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
-  error.stack = error.stack.replaceAll(/([^\s()]*main\.cjs):(\d+):(\d+)/g, (place, _, line, column) => {
-    const found = map.findEntry(Number(line) - 1, Number(column) - 1)
-    if (found.originalSource === undefined) return place
+/** Places in the engine's files as places in its sources. Node does so for the files that it loads itself. */
+function mapStack(error) {
+  if (typeof error?.stack !== 'string') return
+  const maps = new Map()
+  error.stack = error.stack.replaceAll(/([^\s()]*\.cjs):(\d+):(\d+)/g, (place, file, line, column) => {
+    if (!maps.has(file)) maps.set(file, readMap(`${file}.map`))
+    const found = maps.get(file)?.findEntry(Number(line) - 1, Number(column) - 1)
+    if (found?.originalSource === undefined) return place
     const source = path.resolve(file, '..', found.originalSource)
     return `${source}:${found.originalLine + 1}:${found.originalColumn + 1}`
   })
+}
+
+function readMap(file) {
+  return existsSync(file) ? new SourceMap(JSON.parse(readFileSync(file, 'utf8'))) : undefined
 }
 
 function refuse(message) {
@@ -117,7 +129,7 @@ async function start() {
   // Should nothing be left to wait for before the command has ended, that is a failure.
   process.exitCode = 1
   process.setSourceMapsEnabled(true)
-  process.on('uncaughtExceptionMonitor', (error) => mapStack(error, engine))
+  process.on('uncaughtExceptionMonitor', mapStack)
   try {
     const [command = ''] = process.argv.slice(2)
     const { main } = loadEngine(engine, command)

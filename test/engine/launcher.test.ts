@@ -21,7 +21,7 @@ beforeEach(() => {
   root = realpathSync(mkdtempSync(path.join(tmpdir(), 'flow-launcher-')))
   mkdirSync(path.join(root, 'engine/cli'), { recursive: true })
   mkdirSync(path.join(root, 'node_modules'))
-  for (const name of ['flow.js', 'build-engine.mjs', 'package.json']) {
+  for (const name of ['flow.js', 'build-engine.mjs', 'split-engine.mjs', 'package.json']) {
     cpSync(path.join(flowRoot, 'engine/cli', name), path.join(root, 'engine/cli', name))
   }
   for (const name of ['esbuild', '@esbuild', 'yaml']) {
