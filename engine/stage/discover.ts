@@ -48,8 +48,8 @@ export function discoverPlugins(project: string, paths: readonly string[] = []):
 
 function stageAt(root: string, at: string): StageFile[] {
   const folder = path.join(root, at)
-  if (!entriesOf(folder).includes('index.ts')) return []
   const file = path.join(folder, 'index.ts')
+  if (!fs.existsSync(file)) return []
   return [{ file, root, origin: 'project', folder: path.basename(folder), path: at }]
 }
 
@@ -59,10 +59,15 @@ function discoverIn(root: string, origin: 'project' | 'flow'): PluginFiles {
   const commands: (PluginFile & { folder: string })[] = []
   for (const folder of entriesOf(stagesFolder)) {
     if (folder === 'artifacts') continue
-    const names = new Set(entriesOf(path.join(stagesFolder, folder)))
-    const at = (name: string) => ({ file: path.join(stagesFolder, folder, name), root, origin, folder })
-    if (names.has('index.ts')) stages.push(at('index.ts'))
-    if (names.has('command.ts')) commands.push(at('command.ts'))
+    const place = path.join(stagesFolder, folder) + path.sep
+    // Two looks cost less than a listing, of which there would be one for each stage.
+    for (const [name, found] of [
+      ['index.ts', stages],
+      ['command.ts', commands],
+    ] as const) {
+      const file = place + name
+      if (fs.existsSync(file)) found.push({ file, root, origin, folder })
+    }
   }
   const artifactsFolder = path.join(stagesFolder, 'artifacts')
   const artifacts = entriesOf(artifactsFolder)
@@ -73,6 +78,7 @@ function discoverIn(root: string, origin: 'project' | 'flow'): PluginFiles {
 
 /** Names in byte order; none for what is not a folder. */
 function entriesOf(folder: string): string[] {
+  if (!fs.existsSync(folder)) return []
   try {
     return fs.readdirSync(folder).sort()
   } catch (error) {

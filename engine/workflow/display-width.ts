@@ -1,9 +1,7 @@
 /** @file How many terminal cells a text takes. */
 
-/** Made when first needed: that takes longer than a whole run which has nothing to do. */
+/** Made when first needed, as the expressions below are: that takes longer than a whole run which has nothing to do. */
 let segmenter: Intl.Segmenter | undefined
-const EMOJI = /\p{Emoji_Presentation}|\ufe0f/u
-const INVISIBLE = /^[\p{Mn}\p{Me}\p{Cf}]+$/u
 
 /** Ranges of code points that terminals draw two cells wide: East Asian Wide and Fullwidth. */
 const WIDE: readonly (readonly [number, number])[] = [
@@ -27,9 +25,10 @@ export function displayWidth(text: string): number {
   segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })
   let width = 0
   for (const { segment } of segmenter.segment(text)) {
-    if (INVISIBLE.test(segment)) continue
+    if (/^[\p{Mn}\p{Me}\p{Cf}]+$/u.test(segment)) continue
     const code = segment.codePointAt(0)!
-    width += EMOJI.test(segment) || WIDE.some(([first, last]) => code >= first && code <= last) ? 2 : 1
+    const isEmoji = /\p{Emoji_Presentation}|\ufe0f/u.test(segment)
+    width += isEmoji || WIDE.some(([first, last]) => code >= first && code <= last) ? 2 : 1
   }
   return width
 }
