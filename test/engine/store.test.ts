@@ -1,16 +1,5 @@
-import { existsSync, lstatSync, readFileSync, statSync } from 'node:fs'
-import {
-  chmod,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  rm,
-  symlink,
-  truncate,
-  utimes,
-  writeFile,
-} from 'node:fs/promises'
+import { existsSync, lstatSync, readFileSync } from 'node:fs'
+import { link, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../engine/fingerprint/hash.ts'
@@ -19,9 +8,11 @@ import { parseTree } from '../../engine/fingerprint/tree.ts'
 import type { CacheKey, ContentHash } from '../../engine/identity.ts'
 import { seal } from '../../engine/store/sealed-json.ts'
 import { type ActionRecord, Store } from '../../engine/store/store.ts'
+import { damages } from './damages.ts'
 import {
   adapterFiles,
   commit,
+  committed,
   openStore,
   preimageOf,
   runOf,
@@ -30,12 +21,6 @@ import {
 } from './temporary-store.ts'
 
 const keyOf = (seed: number): CacheKey => cacheKey(preimageOf(seed))
-
-async function committed(): Promise<{ project: string; store: Store; record: ActionRecord }> {
-  const project = temporaryFolder()
-  const store = await openStore(project)
-  return { project, store, record: await commit(store, 1) }
-}
 
 /** Every blob behind a record, by what it is. */
 function blobsOf(store: Store, record: ActionRecord): Map<string, string> {
@@ -48,29 +33,6 @@ function blobsOf(store: Store, record: ActionRecord): Map<string, string> {
     if (entry.kind === 'file') blobs.set(entry.path, store.layout.blob(entry.hash))
   }
   return blobs
-}
-
-const damages: Readonly<Record<string, (path: string) => Promise<void>>> = {
-  async 'a flipped bit, size and mtime kept'(path) {
-    const { atimeMs, mtimeMs } = statSync(path)
-    const bytes = await readFile(path)
-    bytes[0]! ^= 1
-    await chmod(path, 0o644)
-    await writeFile(path, bytes)
-    await utimes(path, atimeMs / 1000, mtimeMs / 1000)
-    await chmod(path, 0o444)
-  },
-  async truncation(path) {
-    await chmod(path, 0o644)
-    await truncate(path, 3)
-  },
-  async deletion(path) {
-    await rm(path)
-  },
-  async 'a folder in its place'(path) {
-    await rm(path)
-    await mkdir(path)
-  },
 }
 
 describe('rule 8: commit', () => {
@@ -261,85 +223,6 @@ describe('rule 9: only what is whole is reused', () => {
   })
 })
 
-describe('rule 10: views for stages to read', () => {
-  test('a view shares the blobs’ bytes, keeps exec bits and empty folders', async () => {
-    const store = await openStore(temporaryFolder())
-    const attempt = await store.begin(keyOf(1))
-    const root = attempt.outputPath('adapter')
-    await writeTree(root, { 'a/run.sh': '#!/bin/sh', 'a/model': 'bytes' })
-    await chmod(join(root, 'a/run.sh'), 0o755)
-    await mkdir(join(root, 'empty'))
-    const { outputs } = await store.commit(attempt, {
-      preimage: preimageOf(1),
-      outputs: { adapter: { type: 'adapter', kind: 'folder' } },
-      startedAt: new Date(0).toISOString(),
-      durationMs: 1,
-    })
-    const { hash } = outputs.adapter!
-    const view = await store.valuePath(hash, 'folder')
-    expect(await store.hashValue(view, 'folder')).toEqual({ hash, sizeBytes: 14 })
-    const blob = store.layout.blob(sha256('bytes') as ContentHash)
-    expect(statSync(join(view, 'a/model')).ino).toBe(statSync(blob).ino)
-    expect(statSync(join(view, 'a/run.sh')).mode & 0o777).toBe(0o555)
-    expect(statSync(blob).mode & 0o777).toBe(0o444)
-    expect(await store.recheck(hash, 'folder')).toEqual({ whole: true })
-  })
-
-  test('a view that two ask for at once is not taken from under the one that was first', async () => {
-    const { project, store, record } = await committed()
-    const other = await openStore(project)
-    const { hash } = record.outputs.adapter!
-    const read = async (by: Store) =>
-      (await readdir(await by.valuePath(hash, 'folder'), { recursive: true })).sort()
-    const whole = await read(store)
-    // The other comes a little later each time, so that it meets the first one at each of its steps.
-    for (let turns = 0; turns < 120; turns++) {
-      await rm(store.layout.view(hash), { recursive: true })
-      const later = async () => {
-        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
-        return await read(other)
-      }
-      expect(await Promise.all([read(store), later()])).toEqual([whole, whole])
-    }
-  })
-
-  test('a stage that writes through its input is found out, and the damage does not stay', async () => {
-    const { store, record } = await committed()
-    const { hash } = record.outputs.adapter!
-    const view = await store.valuePath(hash, 'folder')
-    await damages['a flipped bit, size and mtime kept']!(join(view, 'adapter_config.json'))
-    expect(await store.recheck(hash, 'folder')).toEqual({
-      whole: false,
-      reason: 'adapter_config.json is damaged',
-    })
-    expect(await store.lookup(keyOf(1))).toMatchObject({ damaged: true })
-    await commit(store, 1)
-    expect(await store.hashValue(await store.valuePath(hash, 'folder'), 'folder')).toMatchObject({ hash })
-  })
-
-  test.each<[string, string, (view: string) => Promise<unknown>]>([
-    ['adds a file', 'extra was added', (view) => writeFile(join(view, 'extra'), '')],
-    ['deletes a file', 'adapter_config.json is gone', (view) => rm(join(view, 'adapter_config.json'))],
-    [
-      'replaces a file',
-      'adapter_config.json was changed',
-      async (view) => {
-        await rm(join(view, 'adapter_config.json'))
-        await writeFile(join(view, 'adapter_config.json'), '{"r":9}')
-      },
-    ],
-    ['deletes everything', 'the view does not exist', (view) => rm(view, { recursive: true })],
-  ])('a stage that %s in its input is found out, and the view is rebuilt', async (_what, reason, change) => {
-    const { store, record } = await committed()
-    const { hash } = record.outputs.adapter!
-    await change(await store.valuePath(hash, 'folder'))
-    expect(await store.recheck(hash, 'folder')).toEqual({ whole: false, reason })
-    expect((await store.lookup(keyOf(1))).record).toBeDefined()
-    expect(await store.hashValue(await store.valuePath(hash, 'folder'), 'folder')).toMatchObject({ hash })
-    expect(await store.recheck(hash, 'folder')).toEqual({ whole: true })
-  })
-})
-
 describe('rule 12: generations', () => {
   test('the first result of a key stays; other bytes on a rerun are reported', async () => {
     const { store, record } = await committed()
@@ -366,68 +249,6 @@ describe('rule 12: generations', () => {
     const results = new Set(records.map(({ outputs }) => outputs.log!.hash))
     expect(results.size).toBe(1)
     expect(records.filter(({ differs }) => differs.length > 0)).toHaveLength(3)
-  })
-})
-
-describe('rule 13: failures and checkpoints', () => {
-  test('a failure keeps log and partial outputs, out of reach of reuse', async () => {
-    const { store } = await committed()
-    const attempt = await store.begin(keyOf(2))
-    await writeFile(attempt.outputPath('log'), 'partial')
-    await writeFile(attempt.log, 'it went wrong\n')
-    const kept = await store.abandon(attempt, { code: 'no-optimizer-step', message: 'no step was made' })
-    expect(await readFile(kept.log, 'utf8')).toBe('it went wrong\n')
-    expect(await readFile(join(kept.folder, 'output-log/value'), 'utf8')).toBe('partial')
-    expect(JSON.parse(await readFile(join(kept.folder, 'failure.json'), 'utf8'))).toMatchObject({
-      key: keyOf(2),
-      code: 'no-optimizer-step',
-    })
-    expect((await store.lookup(keyOf(2))).record).toBeUndefined()
-  })
-
-  test('only the latest failures are kept', async () => {
-    const store = await openStore(temporaryFolder())
-    for (let index = 0; index < 25; index++) {
-      await store.abandon(await store.begin(keyOf(index)), { code: 'x', message: 'x' })
-    }
-    expect(await readdir(store.layout.failures)).toHaveLength(20)
-  })
-
-  test('a checkpoint survives failure and the end of the store, not the commit', async () => {
-    const project = temporaryFolder()
-    const store = await openStore(project)
-    const attempt = await store.begin(keyOf(1))
-    await writeTree(attempt.checkpoint, { 'step-10': 'state' })
-    await store.abandon(attempt, { code: 'x', message: 'x' })
-    await store.close()
-
-    const next = await openStore(project)
-    const resumed = await next.begin(keyOf(1))
-    expect(await readFile(join(resumed.checkpoint, 'step-10'), 'utf8')).toBe('state')
-    await next.discard(resumed)
-    await commit(next, 1)
-    expect(await readdir(next.layout.checkpoints)).toEqual([])
-  })
-
-  test('rule 12: a refresh does not resume from the result that it replaces', async () => {
-    const { store } = await committed()
-    // As a crash between the record and the removal of the checkpoint would leave it.
-    await writeTree(store.layout.checkpoint(keyOf(1)), { '1/last-step': 'done' })
-    const attempt = await store.begin(keyOf(1))
-    expect(existsSync(attempt.checkpoint)).toBe(false)
-  })
-
-  test('rule 16: one attempt at a key at a time; the next goes on from its checkpoint', async () => {
-    const project = temporaryFolder()
-    const [one, two] = [await openStore(project), await openStore(project)]
-    const first = await one.begin(keyOf(1))
-    await writeTree(first.checkpoint, { 'step-10': 'state' })
-    expect(await two.tryBegin(keyOf(1))).toBeUndefined()
-    expect(await one.tryBegin(keyOf(1))).toBeUndefined()
-    expect([...(await two.liveKeys())]).toEqual([keyOf(1)])
-    const next = two.begin(keyOf(1))
-    await one.discard(first)
-    expect(await readFile(join((await next).checkpoint, 'step-10'), 'utf8')).toBe('state')
   })
 })
 

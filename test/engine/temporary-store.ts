@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { cacheKey, type KeyPreimage } from '../../engine/fingerprint/key.ts'
 import type { CacheKey, ContentHash } from '../../engine/identity.ts'
-import { type CommittedRecord, Store } from '../../engine/store/store.ts'
+import { type ActionRecord, type CommittedRecord, Store } from '../../engine/store/store.ts'
 
 /** Deleted when the test ends. */
 export function temporaryFolder(): string {
@@ -69,6 +69,13 @@ export async function commit(
   })
   await store.settled()
   return record
+}
+
+/** A store with one result, that of seed 1. */
+export async function committed(): Promise<{ project: string; store: Store; record: ActionRecord }> {
+  const project = temporaryFolder()
+  const store = await openStore(project)
+  return { project, store, record: await commit(store, 1) }
 }
 
 export async function writeTree(root: string, files: Readonly<Record<string, string>>): Promise<void> {
