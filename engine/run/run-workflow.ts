@@ -134,6 +134,7 @@ export async function runWorkflow(options: RunOptions, prepared: PreparedRun): P
     if (reused === undefined) continue
     made.set(node.id, reused.outputs)
     keeping.delete(node)
+    toCome.delete(node.id)
   }
   const counts = { executed: 0, reused: 0, failed: 0, skipped: 0 }
   for (const result of await Promise.all(results.values())) counts[result.state] += 1
