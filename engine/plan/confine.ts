@@ -8,7 +8,7 @@ import type { Confinement } from '../confinement.ts'
 import type { Diagnostic, SourceRange } from '../diagnostic.ts'
 import type { NodeId } from '../identity.ts'
 import type { Workflow, WorkflowNode } from '../workflow/workflow.ts'
-import { inputSources } from './inputs.ts'
+import { inputSources, takesOwnValues } from './inputs.ts'
 
 export function pathsLeadingOut(
   project: string,
@@ -20,7 +20,7 @@ export function pathsLeadingOut(
   const seen = new Set<string>()
   for (const node of workflow.nodes.values()) {
     if (!nodes.has(node.id) || node.skipped !== undefined) continue
-    for (const { source } of inputSources(node)) {
+    for (const { source } of takesOwnValues(node) ? inputSources(node) : []) {
       if (source.kind !== 'file' || source.given || seen.has(source.path)) continue
       seen.add(source.path)
       const fault = inputFault(project, source.path, confinement)

@@ -62,7 +62,8 @@ export function selectNodes(
       ],
     }
   }
-  const upstream = withDependencies(workflow, selected)
+  const isAll = selected.size === workflow.nodes.size
+  const upstream = isAll ? new Set<NodeId>() : withDependencies(workflow, selected)
   for (const id of selected) upstream.delete(id)
   return { nodes: { selected, upstream }, diagnostics }
 }
