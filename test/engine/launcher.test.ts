@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -88,6 +89,31 @@ test('a changed source is built again, an unchanged one is not', async () => {
   write('engine/cli/word.ts', `export const word: string = 'one'`)
   expect(JSON.parse((await flow()).out)[0]).toBe('one')
   expect(builds()).toHaveLength(2)
+})
+
+test('rule 22: what is imported on demand is no part of what every start loads, and shares its modules', async () => {
+  write('engine/cli/word.ts', `export const said: string[] = []`)
+  const says = (name: string) =>
+    `import { said } from './word.ts'\nexport const ${name} = () => said.push('says ${name}')`
+  write('engine/cli/late.ts', `${says('late')}\nexport const more = () => import('./later.ts')`)
+  write('engine/cli/later.ts', says('later'))
+  write(
+    'engine/cli/main.ts',
+    `import { said } from './word.ts'
+     export async function main(): Promise<number> {
+       const { late, more } = await import('./late.ts')
+       late()
+       ;(await more()).later()
+       process.stdout.write(JSON.stringify(said))
+       return 0
+     }`,
+  )
+  // The second start loads what V8 kept of the first.
+  for (const _ of ['built', 'kept'])
+    expect(await flow()).toEqual({ code: 0, out: '["says late","says later"]', err: '' })
+  const [build] = builds()
+  expect(readFileSync(path.join(cache(), build!, 'main.cjs'), 'utf8')).not.toContain('says')
+  expect(readFileSync(path.join(cache(), build!, 'rest.cjs'), 'utf8')).toContain('says later')
 })
 
 test('processes that build at the same time all run', async () => {
