@@ -24,6 +24,9 @@ interface Line {
   readonly claimed: Set<string>
 }
 
+/** So many light nodes run at once: each takes little, but has an attempt, a log and a lease of its own. */
+const LIGHT_AT_ONCE = 32
+
 export class Slots {
   #freeJobs: number
   readonly #freeGpus: string[]
@@ -35,17 +38,18 @@ export class Slots {
   constructor({ jobs, gpus, memoryBytes, slots }: Capacity) {
     this.#freeJobs = jobs
     this.#freeGpus = [...gpus]
-    this.#free = unitsOf({ gpus: gpus.length, memoryBytes, slots })
+    this.#free = unitsOf({ jobs, gpus: gpus.length, memoryBytes, slots }).set('light', LIGHT_AT_ONCE)
   }
 
   /** Runs `task` as soon as all that it needs is free; `gpus` are the names of the devices that it holds. */
   async hold<T>(demand: Demand, priority: number, task: (gpus: readonly string[]) => Promise<T>): Promise<T> {
     const units = unitsOf(demand)
-    if (demand.jobs === 0 && units.size === 0) return await task([])
-    const gpus = await new Promise<readonly string[]>((start) => {
-      this.#enqueue(demand, units, { priority, arrival: this.#arrivals++, start })
-      this.#startSoon()
-    })
+    const gpus = this.#startsAtOnce(demand, units)
+      ? []
+      : await new Promise<readonly string[]>((start) => {
+          this.#enqueue(demand, units, { priority, arrival: this.#arrivals++, start })
+          this.#startSoon()
+        })
     try {
       return await task(gpus)
     } finally {
@@ -56,12 +60,25 @@ export class Slots {
     }
   }
 
+  /** A light node that asks for nothing else is compared with no other, unless there are too many; it is held then. */
+  #startsAtOnce({ jobs }: Demand, units: ReadonlyMap<string, number>): boolean {
+    const free = this.#free.get('light') ?? 0
+    if (jobs > 0 || units.size > 1 || free === 0 || this.#waits) return false
+    this.#free.set('light', free - 1)
+    return true
+  }
+
   /** Nodes that become ready at the same moment are compared before the first of them starts. */
   #startSoon(): void {
+    if (!this.#waits) return
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined
       this.#startWaiting()
     })
+  }
+
+  get #waits(): boolean {
+    return [...this.#lines.values()].some(({ waiting }) => waiting.length > 0)
   }
 
   #enqueue(demand: Demand, units: ReadonlyMap<string, number>, waiting: Waiting): void {
@@ -121,9 +138,12 @@ function placeOf(waiting: readonly Waiting[], newcomer: Waiting): number {
   return low
 }
 
-function unitsOf({ gpus, memoryBytes, slots }: Omit<Demand, 'jobs'>): Map<string, number> {
+function unitsOf({ jobs, gpus, memoryBytes, slots }: Demand): Map<string, number> {
+  const light = jobs === 0 ? 1 : 0
   const units = Object.entries(slots).map(([name, count]) => [`slot ${name}`, count] as const)
   return new Map(
-    [['gpu', gpus] as const, ['memory', memoryBytes] as const, ...units].filter(([, count]) => count > 0),
+    [['light', light] as const, ['gpu', gpus] as const, ['memory', memoryBytes] as const, ...units].filter(
+      ([, count]) => count > 0,
+    ),
   )
 }

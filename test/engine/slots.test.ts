@@ -162,6 +162,17 @@ test('whatever is asked for, in whatever order: never more than there is, and ev
   }
 })
 
+test('of a thousand light nodes some run at once, and all get their turn', async () => {
+  const tasks = new Tasks({ jobs: 1 })
+  const names = Array.from({ length: 1000 }, (_, index) => `light ${index}`)
+  for (const name of names) tasks.add(name, { jobs: 0 })
+  await tasks.settle()
+  expect(tasks.running.length).toBeGreaterThan(8)
+  expect(tasks.running.length).toBeLessThan(100)
+  while (tasks.running[0] !== undefined) await tasks.end(tasks.running[0])
+  expect(tasks.started).toEqual(names)
+})
+
 test('a failed task frees what it held', async () => {
   const slots = new Slots({ jobs: 1, gpus: ['7'], memoryBytes: 1, slots: {} })
   const demand = { ...one, gpus: 1, memoryBytes: 1 }
