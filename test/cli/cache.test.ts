@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { Store } from '../../engine/store/store.ts'
 import { GateServer } from './gate-server.ts'
 import { TestProject, withEvents } from './test-project.ts'
 
@@ -17,6 +18,15 @@ async function finishedProject(): Promise<TestProject> {
   const project = new TestProject({ 'w.yaml': workflow, 'in.txt': ' some text ' })
   expect((await project.run('w.yaml')).code).toBe(0)
   return project
+}
+
+/** As for a stage that reads it: a view of the folder that `join` has made. */
+async function viewParts(project: TestProject): Promise<void> {
+  const store = await Store.open(join(project.folder, '.flow'))
+  for (const { outputs } of store.records()) {
+    if (outputs.parts !== undefined) await store.valuePath(outputs.parts.hash, 'folder')
+  }
+  await store.close()
 }
 
 async function json<T>(project: TestProject, ...args: string[]): Promise<T> {
@@ -55,6 +65,7 @@ test('ls shows the results by node, stage, age and size', async () => {
 
 test('du counts bytes with several names once', async () => {
   const project = await finishedProject()
+  await viewParts(project)
   type Usage = { parts: Record<string, { files: number; sizeBytes: number }>; total: { sizeBytes: number } }
   const before = await json<Usage>(project, 'du')
   const blobs = project.files('.flow/blobs')
@@ -74,6 +85,7 @@ test('du counts bytes with several names once', async () => {
 
 test('rule 9: verify ends with 1 where something is damaged, and the next run rebuilds it', async () => {
   const project = await finishedProject()
+  await viewParts(project)
   expect(await project.flow('cache', 'verify')).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^all is whole: 4 blobs \(.*\), 3 records, 1 view\n$/),
@@ -138,6 +150,7 @@ interface GcReport {
 
 test('rule 14: gc --dry-run shows what goes and how much it frees, and touches nothing', async () => {
   const project = await finishedProject()
+  await viewParts(project)
   project.write('in.txt', 'other text')
   await project.run('w.yaml')
   const rules = ['--keep-runs', '1', '--older-than', '0s']

@@ -89,7 +89,7 @@ test('rule 16: a run that was killed while it held locks keeps nobody waiting', 
   project.restore()
   const calls = await project.listCalls()
   const locks = calls.filter(
-    ({ name, place }) => name === 'symlink' && (place === 'locks' || place === 'leases'),
+    ({ name, place }) => name === 'link' && (place === 'locks' || place === 'leases'),
   )
   expect(locks.length).toBeGreaterThan(0)
   const first = locks[0]!
