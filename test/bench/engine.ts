@@ -24,7 +24,7 @@ const usage = `npm run bench -- engine [options]
   --shape NAME   ${shapes.join(', ')}; may be repeated (all)
   --only WORK    graphs, overhead, cut-off, hashing; may be repeated (all)
   --data N       GiB of the large data set (20)
-  --turns N      how often an idle run is timed (5)
+  --turns N      how often an idle run, and the overhead of a node, is timed (5)
   --peers PYTHON installs wireit, turbo, Snakemake and DVC into a temporary folder and runs them on the same graphs
   --limit N      seconds after which a peer's run is given up, with all of its larger ones (120)
   --json FILE    where the outcomes go`
@@ -57,7 +57,7 @@ export async function main(argv: string[]): Promise<number> {
     const peers = options.peers === undefined ? [] : installPeers(join(folder, 'peers'), options.peers)
     const has = (work: (typeof works)[number]) => options.only.includes(work)
     if (has('graphs')) await measureGraphs(folder, options, peers, say)
-    if (has('overhead')) await measureOverhead(folder, say)
+    if (has('overhead')) await measureOverhead(folder, options.turns, say)
     if (has('cut-off')) await measureCutOff(folder, say)
     if (has('hashing')) await sayHashing(folder, options.dataBytes, say)
   } finally {
@@ -92,7 +92,8 @@ async function measureGraphs(
       const graph = graphOf(shape, size)
       writeFlowProject(project, graph, 'light')
       const work = `${shape} of ${size}`
-      const plan = await timeProcess(flow(project, 'plan', workflowFile))
+      const isLarge = size === 10_000
+      const plan = await timeProcess({ ...flow(project, 'plan', workflowFile), samplesMemory: isLarge })
       say(timeRow(`${work}: first plan`, plan?.seconds, size === 10_000 ? 1.5 : undefined))
       const planAgain = await timeProcess(flow(project, 'plan', workflowFile))
       say(timeRow(`${work}: plan again`, planAgain?.seconds, size === 10_000 ? 1.5 : undefined))
@@ -100,8 +101,8 @@ async function measureGraphs(
       say(timeRow(`${work}: first run`, first?.seconds))
       // The first idle run may still read what was just written.
       await timeProcess(flowRun(project))
-      const idle = await timeProcess(flowRun(project))
-      if (size === 10_000) {
+      const idle = await timeProcess({ ...flowRun(project), samplesMemory: isLarge })
+      if (isLarge) {
         const peak = Math.max(plan?.peakBytes ?? 0, idle?.peakBytes ?? 0) / 1e6
         say({
           work: `${work}: peak memory`,
@@ -162,15 +163,15 @@ async function measurePeer(
 }
 
 /** What a node costs beyond its own work: of a graph in whose nodes nothing happens. */
-async function measureOverhead(folder: string, say: Say): Promise<void> {
-  const light = await secondsOfNodes(folder, 'light', 500)
+async function measureOverhead(folder: string, turns: number, say: Say): Promise<void> {
+  const light = await secondsOfNodes(folder, 'light', 500, turns)
   say({
     work: 'overhead a node, in-process',
     figure: `${(light * 1000).toFixed(2)} ms`,
     value: light * 1000,
     ...judged(light * 1000, 1, 'ms'),
   })
-  const spawned = await secondsOfNodes(folder, 'process', 20)
+  const spawned = await secondsOfNodes(folder, 'process', 20, turns)
   const bare = await secondsOfForks(folder, 20)
   const beyond = (spawned - bare) * 1000
   say({
@@ -181,18 +182,23 @@ async function measureOverhead(folder: string, say: Say): Promise<void> {
   })
 }
 
-/** Of a first run, beyond that of one node; one after another. */
-async function secondsOfNodes(folder: string, kind: StageKind, size: number): Promise<number> {
+/** Of a first run, beyond that of a few nodes; one after another. */
+async function secondsOfNodes(folder: string, kind: StageKind, size: number, turns: number): Promise<number> {
+  const few = 4
   const seconds: number[] = []
-  for (const [index, nodes] of [4, size].entries()) {
-    const project = join(folder, `overhead-${kind}-${index}`)
+  for (let turn = 0; turn < turns; turn++) {
+    const [short = 0, long = 0] = [await secondsOfRun(few), await secondsOfRun(size)]
+    seconds.push((long - short) / (size - few))
+  }
+  return median(seconds)
+
+  async function secondsOfRun(nodes: number): Promise<number | undefined> {
+    const project = mkdtempSync(join(folder, `overhead-${kind}-`))
     writeFlowProject(project, graphOf('chain', nodes), kind)
     // Compiles the stages and reads the workflow.
     await timeProcess(flow(project, 'plan', workflowFile))
-    seconds.push((await timeProcess(flowRun(project, '--jobs', '1')))?.seconds ?? Number.NaN)
-    rmSync(project, { recursive: true, force: true })
+    return (await timeProcess(flowRun(project, '--jobs', '1')))?.seconds
   }
-  return (seconds[1]! - seconds[0]!) / (size - 4)
 }
 
 async function secondsOfForks(folder: string, times: number): Promise<number> {

@@ -6,7 +6,7 @@ import { median } from '../works/measure.ts'
 
 export interface Timed {
   readonly seconds: number
-  /** The most memory that the process itself held, as sampled; 0 where there is no /proc. */
+  /** The most memory that the process itself held, as sampled; 0 where that was not asked for or there is no /proc. */
   readonly peakBytes: number
   readonly output: string
 }
@@ -18,13 +18,15 @@ export interface Command {
   /** The process is killed after this long, and its time is `undefined`. */
   readonly limitSeconds?: number
   readonly environment?: Readonly<Record<string, string>>
+  /** Each look at the memory holds the process up. @default false */
+  readonly samplesMemory?: boolean
 }
 
 const sampleMs = 20
 
 /** @throws Error with the end of what it wrote, where it fails */
 export async function timeProcess(command: Command): Promise<Timed | undefined> {
-  const { program, args, folder, limitSeconds = 600, environment = {} } = command
+  const { program, args, folder, limitSeconds = 600, environment = {}, samplesMemory = false } = command
   const startMs = performance.now()
   const child = spawn(program, args, {
     cwd: folder,
@@ -39,9 +41,10 @@ export async function timeProcess(command: Command): Promise<Timed | undefined> 
       output = (output + text).slice(-100_000)
     })
   }
-  const sampling = setInterval(() => {
+  const sample = () => {
     peakBytes = Math.max(peakBytes, highWaterBytes(child.pid ?? 0))
-  }, sampleMs)
+  }
+  const sampling = samplesMemory ? setInterval(sample, sampleMs) : undefined
   let late = false
   const limit = setTimeout(() => {
     late = true
