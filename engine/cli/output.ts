@@ -10,31 +10,11 @@ const pieceBytes = 4096
 let isStreamInUse = false
 let hasWritten = false
 
-/** Lines of one moment go out together: small nodes end by the hundred in a second. */
-const momentMs = 10
-let gathered = ''
-let moment: NodeJS.Timeout | undefined
-
 /** To standard output, in the order of the calls. */
 export function writeOutput(text: string): void {
-  if (hasWritten || isStreamInUse) {
-    gathered += text
-    moment ??= setTimeout(writeGathered, momentMs)
-    return
-  }
+  const rest = hasWritten || isStreamInUse ? text : writePiece(text)
   hasWritten = true
-  const rest = writePiece(text)
   if (rest.length > 0) process.stdout.write(rest)
-  process.once('exit', writeGathered)
-}
-
-function writeGathered(): void {
-  clearTimeout(moment)
-  moment = undefined
-  if (gathered === '') return
-  const text = gathered
-  gathered = ''
-  process.stdout.write(text)
 }
 
 /** What it does not take at once. A failure is left to the stream as well, so that there is one place to notice it. */
@@ -76,7 +56,6 @@ export function watchOutput(): { readonly isLost: () => Promise<boolean> } {
   onFirstUse('stderr', watch)
   return {
     isLost: async () => {
-      writeGathered()
       for (const stream of used) await written(stream)
       return lost
     },
