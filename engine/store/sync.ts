@@ -68,9 +68,13 @@ function syncElsewhere(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const file = openSync(path, 'r')
     fsync(file, (error) => {
-      closeSync(file)
-      if (error === null) resolve()
-      else reject(error)
+      try {
+        closeSync(file)
+        if (error) reject(error)
+        else resolve()
+      } catch (failure) {
+        reject(error ?? failure)
+      }
     })
   })
 }
