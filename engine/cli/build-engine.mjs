@@ -1,8 +1,8 @@
 /**
- * @file Bundles the engine's TypeScript for the launcher: into two CommonJS files (`split-engine.mjs`), since V8 keeps what it compiled of
- * such a file alone, and modules loaded one by one take longer than a run that has nothing to do. A build is written to
- * a folder of its own and renamed into place under the digest of its content, so that two processes may build at once
- * and a running process keeps the files that it may yet import.
+ * @file Bundles the engine's TypeScript for the launcher: into two CommonJS files (`split-engine.mjs`), since V8 keeps
+ * what it compiled of such a file alone, and modules loaded one by one take longer than a run that has nothing to do. A
+ * build is written to a folder of its own and renamed into place under the digest of its content, so that two processes
+ * may build at once and a running process keeps the files that it may yet import.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import fs from 'node:fs'

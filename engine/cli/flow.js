@@ -35,8 +35,9 @@ function freshEngine(cacheFolder) {
 }
 
 /**
- * Runs one of the engine's files and returns what it exports; `rest.cjs` when something of it is first asked for. What V8 compiled of it is kept beside it, for each command what that
- * command needs; V8 itself refuses what another version of it, or one with other flags, has left there.
+ * Runs one of the engine's files and returns what it exports; `rest.cjs` when something of it is first asked for. What
+ * V8 compiled of it is kept beside it, for each command what that command needs; V8 itself refuses what another version
+ * of it, or one with other flags, has left there.
  */
 function loadEngine(file, command, main) {
   const parameters = ['exports', 'require', 'module', '__filename', '__dirname', '__import']

@@ -48,14 +48,7 @@ export interface Question {
 
 /** Where that needs no look at anything that has changed since the node's latest run. */
 export function decideAtOnce(question: Question): Decision | undefined {
-  const { workflow, node, store } = question
-  const preimage = keyPreimage(node, question.inputs, process.env)
-  const key = cacheKey(preimage)
-  if (isRefreshed(question.refresh, node)) {
-    return { decision: 'run', key, preimage, reason: 'asked for by --refresh', refresh: true }
-  }
-  const record = store.peek({ file: workflow.file, node: node.id }, key)
-  return record && { decision: 'reuse', key, preimage, record, reason: upToDate, refresh: false }
+  return decideKnown(question, identify(question))
 }
 
 /** @param taking how a result is taken in that a shared cache has */
@@ -63,11 +56,11 @@ export async function decide(
   question: Question & { readonly remotes: RemoteValues },
   taking: Taking = {},
 ): Promise<Decision> {
-  const decided = decideAtOnce(question)
-  if (decided !== undefined) return decided
+  const identity = identify(question)
+  const known = decideKnown(question, identity)
+  if (known !== undefined) return known
   const { workflow, node, store } = question
-  const preimage = keyPreimage(node, question.inputs, process.env)
-  const key = cacheKey(preimage)
+  const { key, preimage } = identity
   const found = await store.lookup(key, taking)
   if (found.record !== undefined) {
     const { record, state, origin: reason = upToDate } = found
@@ -80,4 +73,19 @@ export async function decide(
       ? found.reason
       : await reasonText({ difference: first, others: others.length, ...question })
   return { decision: 'run', key, preimage, reason, refresh: false }
+}
+
+type Identity = Pick<Decision, 'key' | 'preimage'>
+
+function identify({ node, inputs }: Question): Identity {
+  const preimage = keyPreimage(node, inputs, process.env)
+  return { key: cacheKey(preimage), preimage }
+}
+
+function decideKnown({ workflow, node, store, refresh }: Question, identity: Identity): Decision | undefined {
+  if (isRefreshed(refresh, node)) {
+    return { ...identity, decision: 'run', reason: 'asked for by --refresh', refresh: true }
+  }
+  const record = store.peek({ file: workflow.file, node: node.id }, identity.key)
+  return record && { ...identity, decision: 'reuse', record, reason: upToDate, refresh: false }
 }

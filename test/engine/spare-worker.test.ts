@@ -4,23 +4,12 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { StageExecution } from '../../engine/stage/execute.ts'
 import { WorkerPool } from '../../engine/stage/worker-pool.ts'
 import { PluginProject } from './plugin-project.ts'
+import { probeStage } from './probe-stage.ts'
 
-const source = `
-import { writeFileSync } from 'node:fs'
-import { defineStage, Type } from 'flow/stage'
-export default defineStage({
-  name: 'probe',
-  description: 'a stage of a test',
-  inputs: { base: 'text' },
-  outputs: { out: 'text' },
-  params: Type.Object({}),
-  keeps: ['base'],
-  async run(context) {
+const source = probeStage(`
     context.keep('base', 'a list', () => [], () => {})
     const { FLOW_TEST_VALUE: value, CUDA_VISIBLE_DEVICES: gpus } = process.env
-    writeFileSync(context.outputs.out, JSON.stringify({ pid: process.pid, value, gpus }))
-  },
-})`
+    const told = { value, gpus }`)
 
 let project: PluginProject
 let toCome: number

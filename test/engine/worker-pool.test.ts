@@ -4,26 +4,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { StageExecution } from '../../engine/stage/execute.ts'
 import { WorkerPool } from '../../engine/stage/worker-pool.ts'
 import { PluginProject } from './plugin-project.ts'
+import { probeStage } from './probe-stage.ts'
 
 /** Tells its process and what it was given of the kept value; `body` is what a test has it do besides. */
-const source = (body: string, head = '') => `
-import { writeFileSync } from 'node:fs'
-import { defineStage, Type } from 'flow/stage'
-${head}
-export default defineStage({
-  name: 'probe',
-  description: 'a stage of a test',
-  inputs: { base: 'text' },
-  outputs: { out: 'text' },
-  params: Type.Object({}),
-  keeps: ['base'],
-  async run(context) {
-    const { value } = context.keep('base', 'a list', () => [], (list) => list.push('released'))
+const source = (body: string, head = '') =>
+  probeStage(
+    `const { value } = context.keep('base', 'a list', () => [], (list) => list.push('released'))
     value.push(context.params.name)
     ${body}
-    writeFileSync(context.outputs.out, JSON.stringify({ pid: process.pid, kept: value }))
-  },
-})`
+    const told = { kept: value }`,
+    head,
+  )
 
 let project: PluginProject
 let pool: WorkerPool
